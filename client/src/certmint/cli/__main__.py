@@ -1,0 +1,5 @@
+import sys
+
+from certmint.cli import main
+
+sys.exit(main())

@@ -1,0 +1,185 @@
+"""The configuration of a server process, read once. Nothing else reads the environment.
+
+One TOML file; what is secret stands in files that it names. Paths and SQLite files are relative to its folder.
+"""
+
+import os
+import tomllib
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from certmint_server.errors import ConfigError
+
+FILE_NAME = "certmint.toml"
+MAXIMUM_FILE_BYTES = 64 * 1024
+PASSPHRASE_VARIABLE = "CERTMINT_PASSPHRASE"  # noqa: S105  the name of a variable
+DATABASE_URL_VARIABLE = "CERTMINT_DATABASE_URL"
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a server process is told. `names` stand in the server's own certificate."""
+
+    folder: Path
+    database_url: str
+    grpc_listen: str
+    http_listen: str
+    names: tuple[str, ...]
+    passphrase_file: Path | None
+    crl_lifetime: timedelta = timedelta(hours=24)
+    crl_publication_bound: timedelta = timedelta(seconds=5)
+    authorization_bound: float = 1.0
+    drain_seconds: float = 20.0
+
+
+def restrict_tls_to_1_3() -> None:
+    """Leaves TLS 1.2 without a common cipher suite; heeded only before grpc is first imported."""
+    os.environ.setdefault("GRPC_SSL_CIPHER_SUITES", "ECDHE-RSA-AES256-GCM-SHA384")
+
+
+def find_config(explicit: Path | None) -> Path:
+    """The configuration file: the one named, or `certmint.toml` in a folder named, here or in `certmint-data`.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    candidates = [explicit] if explicit else [Path(), Path("certmint-data")]
+    for candidate in candidates:
+        path = candidate / FILE_NAME if candidate.is_dir() else candidate
+        if path.is_file():
+            return path
+    raise ConfigError(
+        f"No configuration at {explicit or FILE_NAME}. Make one with: certmint-server init --dir certmint-data"
+    )
+
+
+def load_config(path: Path) -> Config:
+    """Reads a configuration file.
+
+    Raises:
+        ConfigError: it cannot be read; the message names the path of the key at fault.
+    """
+    if path.stat().st_size > MAXIMUM_FILE_BYTES:
+        raise ConfigError(f"{path} is larger than {MAXIMUM_FILE_BYTES} bytes.")
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    reader = _Reader(document, path)
+    folder = path.resolve().parent
+    passphrase_file = reader.text("keys.passphrase_file", default="")
+    config = Config(
+        folder=folder,
+        database_url=_database_url(reader, folder),
+        grpc_listen=reader.text("grpc.listen"),
+        http_listen=reader.text("http.listen"),
+        names=reader.texts("grpc.names"),
+        passphrase_file=folder / passphrase_file if passphrase_file else None,
+        crl_lifetime=reader.duration("crl.lifetime", default="24h"),
+    )
+    reader.verify_all_read()
+    _verify_address(config.grpc_listen, "grpc.listen")
+    _verify_address(config.http_listen, "http.listen")
+    return config
+
+
+def environment_passphrase() -> str | None:
+    """The passphrase of the issuer's key, if the environment has one."""
+    return os.environ.get(PASSPHRASE_VARIABLE) or None
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of `host:port`; an IPv6 host stands in brackets.
+
+    Raises:
+        ConfigError: it is not that.
+    """
+    host, separator, port = address.rpartition(":")
+    if not (separator and host and port.isascii() and port.isdigit() and int(port) < 1 << 16):
+        raise ConfigError(f"'{address}' is not host:port.")
+    return host.strip("[]"), int(port)
+
+
+def parse_duration(text: str) -> timedelta:
+    """A length of time as people write it: `90s`, `15m`, `24h`, `7d`.
+
+    Raises:
+        ValueError: it is not that.
+    """
+    digits, unit = text[:-1], text[-1:]
+    if unit not in _UNITS or not (digits.isascii() and digits.isdigit()) or len(digits) > len("999999999"):
+        raise ValueError(f"'{text}' is not a number with s, m, h or d, such as 24h")
+    return timedelta(seconds=int(digits) * _UNITS[unit])
+
+
+def _database_url(reader: "_Reader", folder: Path) -> str:
+    """From the environment, from a file that is named because it holds a password, or as it is written.
+
+    A relative SQLite path is taken from the configuration's folder.
+    """
+    url_file = reader.text("database.url_file", default="")
+    url = os.environ.get(DATABASE_URL_VARIABLE, "")
+    if not url and url_file:
+        url = (folder / url_file).read_text(encoding="utf-8").strip()
+    written = reader.text("database.url", default=url or None)
+    url = url or written
+    if url.startswith(_SQLITE):
+        return f"{_SQLITE}{folder / url.removeprefix(_SQLITE)}"
+    return url
+
+
+def _verify_address(address: str, key: str) -> None:
+    try:
+        split_address(address)
+    except ConfigError as error:
+        raise ConfigError(f"{key}: {error}") from error
+
+
+class _Reader:
+    """Reads keys by their path, and knows which were never read."""
+
+    def __init__(self, document: dict[str, Any], path: Path) -> None:
+        self._values = dict(_flatten(document))
+        self._path = path
+        self._read: set[str] = set()
+
+    def text(self, key: str, *, default: str | None = None) -> str:
+        value = self._value(key, default)
+        if not isinstance(value, str):
+            raise ConfigError(f"{self._path}: {key} is a text in quotes.")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self._value(key, None)
+        if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
+            raise ConfigError(f"{self._path}: {key} is a list of one or more texts.")
+        return tuple(value)
+
+    def duration(self, key: str, *, default: str) -> timedelta:
+        try:
+            return parse_duration(self.text(key, default=default))
+        except ValueError as error:
+            raise ConfigError(f"{self._path}: {key}: {error}.") from error
+
+    def verify_all_read(self) -> None:
+        unknown = sorted(self._values.keys() - self._read)
+        if unknown:
+            raise ConfigError(f"{self._path}: {unknown[0]} is not a key of the configuration.")
+
+    def _value(self, key: str, default: object) -> object:
+        self._read.add(key)
+        value = self._values.get(key, default)
+        if value is None:
+            raise ConfigError(f"{self._path}: {key} is missing.")
+        return value
+
+
+def _flatten(document: dict[str, Any], prefix: str = "") -> list[tuple[str, object]]:
+    pairs: list[tuple[str, object]] = []
+    for key, value in document.items():
+        pairs += _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", value)]
+    return pairs

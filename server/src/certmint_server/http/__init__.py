@@ -1,0 +1,1 @@
+"""What relying parties fetch over plain HTTP: CRLs, issuers' certificates and the trust bundle."""

@@ -1,0 +1,1 @@
+"""Issuing certificates: from a CSR to a certificate that the registry knows."""

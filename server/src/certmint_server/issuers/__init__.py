@@ -1,0 +1,1 @@
+"""What signs: a distinguished name and a key, with a certificate."""

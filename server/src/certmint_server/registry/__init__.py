@@ -1,0 +1,1 @@
+"""Who may hold what, and what was issued to whom."""

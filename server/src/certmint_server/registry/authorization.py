@@ -1,0 +1,63 @@
+"""May this caller have this certificate? Everything that is not granted is refused."""
+
+from collections.abc import Sequence
+
+from certmint_server.errors import (
+    IdentityNotAllowedError,
+    NameNotGrantedError,
+    ProfileNotGrantedError,
+    RegistrationDisabledError,
+)
+from certmint_server.registry.callers import Caller
+from certmint_server.registry.registration import Grant, Role
+
+
+def authorize_identity(caller: Caller, identity: str) -> str:
+    """The identity that the caller may ask a certificate for; its own if `identity` is empty.
+
+    Raises:
+        IdentityNotAllowedError: it is another's, and the caller is no registration authority.
+    """
+    if identity in ("", caller.identity):
+        return caller.identity
+    if Role.REGISTRATION_AUTHORITY not in caller.roles:
+        raise IdentityNotAllowedError(
+            "Only a registration authority asks for another identity's certificate. Leave identity empty for your own.",
+            field="identity",
+        )
+    return identity
+
+
+def authorize_profile(grant: Grant, profile: str) -> None:
+    """Lets pass what the registration grants.
+
+    Raises:
+        RegistrationDisabledError: it is disabled.
+        ProfileNotGrantedError: it does not grant the profile.
+    """
+    if grant.disabled:
+        raise RegistrationDisabledError("This identity's registration is disabled. Ask an operator.", field="identity")
+    if profile not in grant.profiles:
+        raise ProfileNotGrantedError(
+            "The registration does not grant this profile. GetConfiguration lists those it does.", field="profile"
+        )
+
+
+def authorize_names(
+    grant: Grant, *, dns_names: Sequence[str], ip_addresses: Sequence[str], uris: Sequence[str]
+) -> None:
+    """Lets pass names that are all granted, each for itself.
+
+    Raises:
+        NameNotGrantedError: one is not.
+    """
+    for kind, asked, granted in (
+        ("DNS name", dns_names, grant.dns_names),
+        ("IP address", ip_addresses, grant.ip_addresses),
+        ("URI", uris, (grant.identity,)),
+    ):
+        refused = [name for name in asked if name not in granted]
+        if refused:
+            raise NameNotGrantedError(
+                f"The registration of {grant.identity} does not grant the {kind} {refused[0]}.", field="csr_der"
+            )

@@ -1,0 +1,125 @@
+"""A certificate as the registry knows it."""
+
+import hashlib
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
+from functools import cached_property
+
+from cryptography import x509
+
+from certmint_server.errors import FieldInvalidError
+
+
+class CertificateStatus(IntEnum):
+    """Where a certificate stands. The numbers are those of `certmint.ca.v1.CertificateStatus`."""
+
+    VALID = 1
+    EXPIRED = 2
+    REVOKED = 3
+
+
+class RevocationReason(IntEnum):
+    """CRLReason (RFC 5280 section 5.3.1). UNSPECIFIED puts no reasonCode in a CRL."""
+
+    UNSPECIFIED = 0
+    KEY_COMPROMISE = 1
+    CA_COMPROMISE = 2
+    AFFILIATION_CHANGED = 3
+    SUPERSEDED = 4
+    CESSATION_OF_OPERATION = 5
+    CERTIFICATE_HOLD = 6
+    REMOVE_FROM_CRL = 8
+    PRIVILEGE_WITHDRAWN = 9
+    AA_COMPROMISE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """A stored revocation. Every CRL of the shard from `crl_number` on carries it."""
+
+    reason: RevocationReason
+    revoked_at: datetime
+    crl_number: int
+
+
+@dataclass(frozen=True)
+class CertificateRecord:
+    """One issued certificate. Times are UTC, in whole seconds; `not_after` is inclusive."""
+
+    issuer_id: str
+    serial: int
+    identity: str
+    profile: str
+    profile_version: int
+    not_before: datetime
+    not_after: datetime
+    spki_sha256: bytes
+    crl_shard: int
+    requested_by: str
+    certificate_der: bytes
+    labels: Mapping[str, str] = field(default_factory=dict)
+    revocation: Revocation | None = None
+
+    def status(self, now: datetime) -> CertificateStatus:
+        """Where it stands at `now`."""
+        if self.revocation:
+            return CertificateStatus.REVOKED
+        return CertificateStatus.EXPIRED if now > self.not_after else CertificateStatus.VALID
+
+    @cached_property
+    def sha256(self) -> bytes:
+        """SHA-256 of its DER."""
+        return hashlib.sha256(self.certificate_der).digest()
+
+    @cached_property
+    def dns_names(self) -> tuple[str, ...]:
+        """DNSNames of its SAN."""
+        return tuple(name.value for name in self._san if isinstance(name, x509.DNSName))
+
+    @cached_property
+    def ip_addresses(self) -> tuple[str, ...]:
+        """IPAddresses of its SAN, as text."""
+        return tuple(str(name.value) for name in self._san if isinstance(name, x509.IPAddress))
+
+    @cached_property
+    def _san(self) -> tuple[x509.GeneralName, ...]:
+        extensions = x509.load_der_x509_certificate(self.certificate_der).extensions
+        try:
+            return tuple(extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+        except x509.ExtensionNotFound:
+            return ()
+
+
+SERIAL_BYTES = 20
+
+
+def serial_hex(serial: int) -> str:
+    """Lower-case hex, minimal, of even length."""
+    return serial.to_bytes(max(1, (serial.bit_length() + 7) // 8), "big").hex()
+
+
+def parse_serial_hex(text: str, *, field_name: str) -> int:
+    """The serial; padding and upper case are forgiven.
+
+    Raises:
+        FieldInvalidError: it is not hex of a positive number of at most 20 octets (RFC 5280 section 4.1.2.2).
+    """
+    try:
+        serial = int(text, 16) if len(text) <= 2 * SERIAL_BYTES and text.isalnum() else 0
+    except ValueError:
+        serial = 0
+    if not 0 < serial < 1 << (8 * SERIAL_BYTES - 1):
+        raise FieldInvalidError("A serial is 1 to 40 hex digits and not zero.", field=field_name)
+    return serial
+
+
+def ip_bytes(text: str) -> bytes:
+    """The octets of an IP address, the way SANs and the name index hold it.
+
+    Raises:
+        ValueError: it is not an IP address.
+    """
+    return ipaddress.ip_address(text).packed

@@ -1,0 +1,1 @@
+"""Revoking certificates and publishing that they are revoked."""

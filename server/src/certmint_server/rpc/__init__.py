@@ -1,0 +1,1 @@
+"""The wire: only here are gRPC and the generated messages known."""

@@ -1,0 +1,52 @@
+"""Who is on the other end of a connection."""
+
+from functools import lru_cache
+
+import grpc
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from certmint_server.errors import CallerUnknownError, TransportInsecureError
+from certmint_server.issuers.issuer import Issuers
+from certmint_server.registry.callers import Caller, Callers, PresentedCertificate
+
+_TLS_1_3 = b"TLSv1.3"
+
+
+class PeerAuthenticator:
+    """Authenticates the peer of a call by the certificate of its connection."""
+
+    def __init__(self, issuers: Issuers, callers: Callers) -> None:
+        self._issuers = issuers
+        self._callers = callers
+        # There is no place to keep something with a connection; the certificate's own bytes are the safe key.
+        self._presented = lru_cache(maxsize=10_000)(self._read)
+
+    async def authenticate(self, context: grpc.aio.ServicerContext[object, object]) -> Caller:
+        """The caller.
+
+        Raises:
+            TransportInsecureError: the connection is not TLS 1.3 with a client certificate.
+            AuthenticationError: the certificate is not that of a caller in good standing.
+            StoreUnavailableError: the registry cannot be asked.
+        """
+        connection = context.auth_context()
+        if list(connection.get("ssl_tls_version", ())) != [_TLS_1_3]:
+            raise TransportInsecureError("Connect with TLS 1.3.")
+        certificate_pem = next(iter(connection.get("x509_pem_cert", ())), None)
+        if certificate_pem is None:
+            raise TransportInsecureError("Connect with a client certificate.")
+        return await self._callers.authenticate(self._presented(certificate_pem))
+
+    def _read(self, certificate_pem: bytes) -> PresentedCertificate:
+        certificate = x509.load_pem_x509_certificate(certificate_pem)
+        issuer = self._issuers.of_certificate(certificate)
+        if issuer is None:
+            raise CallerUnknownError("Your certificate is not of an issuer we trust. Ask an operator to enroll you.")
+        return PresentedCertificate(
+            issuer_id=issuer.issuer_id,
+            serial=certificate.serial_number,
+            not_before=certificate.not_valid_before_utc,
+            not_after=certificate.not_valid_after_utc,
+            sha256=certificate.fingerprint(hashes.SHA256()),
+        )

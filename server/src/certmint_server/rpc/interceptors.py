@@ -1,0 +1,152 @@
+"""Around every call: who is calling, may they, errors to statuses, and one line in the log."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Self
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+
+from certmint_server.errors import CertmintError, DeadlineExceededError, RequestMalformedError
+from certmint_server.rpc.call import CURRENT_CALL, Call
+from certmint_server.rpc.identity import PeerAuthenticator
+from certmint_server.rpc.policy import authorize_method
+from certmint_server.rpc.status import INTERNAL_MESSAGE, INTERNAL_REASON, code_of, details_of
+
+Context = grpc.aio.ServicerContext[Any, Any]
+# Generic in the stubs only.
+if TYPE_CHECKING:
+    Handler = grpc.RpcMethodHandler[Any, Any]
+else:
+    Handler = grpc.RpcMethodHandler
+
+_log = structlog.get_logger("certmint.rpc")
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Wraps every handler once, and keeps the wrapper.
+
+    The wrapped handler gets the raw bytes and parses them itself: a message that does not parse would otherwise be
+    answered by grpc with the parser's own text, before any of this ran.
+    """
+
+    def __init__(self, authenticator: PeerAuthenticator, *, default_deadline: float) -> None:
+        self._authenticator = authenticator
+        self._default_deadline = default_deadline
+        self._wrapped: dict[str, Handler] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """The handler of a method, wrapped; what there is no handler for stays UNIMPLEMENTED."""
+        method = handler_call_details.method
+        wrapped = self._wrapped.get(method)
+        if wrapped is None:
+            handler = await continuation(handler_call_details)
+            if handler is None:
+                return None
+            wrapped = self._wrapped[method] = self._wrap(method, handler)
+        return wrapped
+
+    def _wrap(self, method: str, handler: Handler) -> Handler:
+        if not handler.response_streaming:
+            return grpc.unary_unary_rpc_method_handler(
+                self._unary(method, handler), response_serializer=handler.response_serializer
+            )
+        if handler.request_streaming:
+            return grpc.stream_stream_rpc_method_handler(
+                self._streaming(method, handler, handler.stream_stream), response_serializer=handler.response_serializer
+            )
+        return grpc.unary_stream_rpc_method_handler(
+            self._streaming(method, handler, handler.unary_stream), response_serializer=handler.response_serializer
+        )
+
+    # The types of a handler's functions are those of grpc's synchronous server: hence Any.
+    def _unary(self, method: str, handler: Handler) -> Any:
+        answer_message: Any = handler.unary_unary
+
+        async def answer(request: bytes, context: Context) -> Any:
+            async with _Outcome(method, context) as outcome:
+                await self._admit(method, context, outcome)
+                message = _parse(handler, request)
+                if context.time_remaining() is not None:
+                    return await answer_message(message, context)
+                async with asyncio.timeout(self._default_deadline):
+                    return await answer_message(message, context)
+
+        return answer
+
+    def _streaming(self, method: str, handler: Handler, stream: Any) -> Any:
+        async def answer(request: Any, context: Context) -> AsyncIterator[Any]:
+            async with _Outcome(method, context) as outcome:
+                await self._admit(method, context, outcome)
+                parsed = _each(handler, request) if handler.request_streaming else _parse(handler, request)
+                async for message in stream(parsed, context):
+                    yield message
+
+        return answer
+
+    async def _admit(self, method: str, context: Context, outcome: "_Outcome") -> None:
+        caller = await self._authenticator.authenticate(context)
+        outcome.call = Call(caller)
+        CURRENT_CALL.set(outcome.call)
+        authorize_method(method, caller)
+
+
+class _Outcome:
+    """Turns what a call ends with into a status and a log line."""
+
+    def __init__(self, method: str, context: Context) -> None:
+        self._method = method
+        self._context = context
+        self._started = perf_counter()
+        self.call: Call | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if error is None:
+            self._write("OK")
+        elif isinstance(error, CertmintError):
+            await self._refuse(error)
+        elif isinstance(error, TimeoutError):
+            await self._refuse(DeadlineExceededError("The server's own deadline ended. Set one, and try again."))
+        elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+            self._write("CANCELLED")
+        elif isinstance(error, grpc.aio.AbortError):
+            self._write("ABORTED")
+        elif isinstance(error, Exception):
+            self._write(INTERNAL_REASON, error=error)
+            details = details_of(grpc.StatusCode.INTERNAL, INTERNAL_REASON, INTERNAL_MESSAGE)
+            await self._context.abort(grpc.StatusCode.INTERNAL, INTERNAL_MESSAGE, details)
+
+    async def _refuse(self, error: CertmintError) -> None:
+        code = code_of(error)
+        self._write(error.reason, error=error if error.__cause__ else None)
+        await self._context.abort(code, error.message, details_of(code, error.reason, error.message, error.field))
+
+    def _write(self, outcome: str, *, error: Exception | None = None) -> None:
+        fields = dict(self.call.log_fields) if self.call else {}
+        caller = self.call.caller.identity if self.call else ""
+        milliseconds = round((perf_counter() - self._started) * 1000, 3)
+        write = _log.error if outcome == INTERNAL_REASON else _log.info
+        if error is not None:
+            fields["exc_info"] = error  # type: ignore[assignment]  # structlog renders an exception given here
+        write("rpc", method=self._method, caller=caller, outcome=outcome, duration_ms=milliseconds, **fields)
+
+
+def _parse(handler: Handler, request: bytes) -> Any:
+    try:
+        return handler.request_deserializer(request) if handler.request_deserializer else request
+    except DecodeError as error:
+        raise RequestMalformedError("The message does not parse as this method's request.") from error
+
+
+async def _each(handler: Handler, requests: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _parse(handler, request)

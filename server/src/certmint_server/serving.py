@@ -1,0 +1,97 @@
+"""A server process, from start to drain."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from certmint import keys
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from certmint_server.config import split_address
+from certmint_server.errors import CertmintError
+from certmint_server.host import KeyPair, issue_server_certificate
+from certmint_server.http.app import make_app
+from certmint_server.http.serve import HTTPServer, listen
+from certmint_server.rpc.credentials import RotatingCredentials, TLSMaterial
+from certmint_server.wiring import Services, rpc_server
+
+_RETRY = timedelta(seconds=10)
+_SHORTEST_WAIT = timedelta(seconds=1)
+
+_log = structlog.get_logger("certmint.serving")
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where a server listens."""
+
+    grpc_address: str
+    http_address: str
+
+
+async def serve(services: Services, *, on_listening: Callable[[Listening], None]) -> None:
+    """Serves until SIGTERM or SIGINT, then takes no new calls, ends those under way and closes.
+
+    Raises:
+        ConfigError: an address cannot be listened at.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await serve_until(services, stop, on_listening=on_listening)
+
+
+async def serve_until(services: Services, stop: asyncio.Event, *, on_listening: Callable[[Listening], None]) -> None:
+    """Serves until `stop` is set."""
+    config = services.config
+    pair = await issue_server_certificate(services, config.names)
+    credentials = RotatingCredentials(_material(services, pair))
+    listener = listen(*split_address(config.http_listen))
+    http = HTTPServer(make_app(services.issuers, services.crls, services.clock), listener)
+    rpc = rpc_server(services)
+    grpc_port = await rpc.start(config.grpc_listen, credentials)
+    http.start()
+    services.publisher.start()
+    renewal = asyncio.create_task(_renew(services, pair, credentials), name="server-certificate")
+    try:
+        grpc_host, _, _ = config.grpc_listen.rpartition(":")
+        http_host, _, _ = config.http_listen.rpartition(":")
+        on_listening(Listening(f"{grpc_host}:{grpc_port}", f"{http_host}:{listener.getsockname()[1]}"))
+        await stop.wait()
+        _log.info("draining", seconds=config.drain_seconds)
+    finally:
+        renewal.cancel()
+        await rpc.stop(config.drain_seconds)
+        await services.publisher.stop()
+        await http.stop()
+
+
+async def _renew(services: Services, pair: KeyPair, credentials: RotatingCredentials) -> None:
+    """Renews the server's own certificate in its window, with a new key; open connections are not touched."""
+    while True:
+        due = pair.issued.renew_after - services.clock.now()
+        await asyncio.sleep(max(due, _SHORTEST_WAIT).total_seconds())
+        try:
+            pair = await issue_server_certificate(services, services.config.names)
+        except CertmintError as error:
+            _log.error("server_certificate_not_renewed", reason=error.reason, exc_info=error)
+            await asyncio.sleep(_RETRY.total_seconds())
+            continue
+        credentials.offer(_material(services, pair))
+        _log.info("server_certificate_renewed", not_after=pair.issued.certificate.not_after.isoformat())
+
+
+def _material(services: Services, pair: KeyPair) -> TLSMaterial:
+    return TLSMaterial(
+        private_key_pem=keys.to_pem(pair.key),
+        chain_pem=b"".join(map(_pem, pair.issued.chain_der)),
+        client_roots_pem=b"".join(_pem(root.certificate_der) for root in services.issuers.roots()),
+    )
+
+
+def _pem(certificate_der: bytes) -> bytes:
+    return x509.load_der_x509_certificate(certificate_der).public_bytes(Encoding.PEM)

@@ -1,0 +1,1 @@
+"""The registry's database: SQLite or PostgreSQL. SQL is spoken here only."""

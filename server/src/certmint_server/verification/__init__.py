@@ -1,0 +1,1 @@
+"""VerifyChain: the client's chain engine, with what our registry knows."""

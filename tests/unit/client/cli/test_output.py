@@ -1,0 +1,76 @@
+import os
+import pty
+from collections.abc import Iterator
+
+import pytest
+
+from certmint.ca.v1.registry_service_pb2 import ListCertificatesResponse
+from certmint.ca.v1.resources_pb2 import Certificate
+from certmint.cli.output import Answer, Facts, Table, json_value, render, show
+
+TABLE = Table(("SERIAL", "STATUS", "NAMES"), [("01", "valid", "a.example"), ("02", "revoked", "b.example " * 8)])
+
+
+def test_columns_are_aligned_and_lines_have_no_blanks_at_their_end() -> None:
+    lines = render([TABLE], width=None, colour=False).splitlines()
+    assert lines[:2] == ["SERIAL  STATUS   NAMES", "01      valid    a.example"]
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_the_widest_column_is_cut_to_the_terminal() -> None:
+    lines = render([TABLE], width=40, colour=False).splitlines()
+    assert max(map(len, lines)) == 40
+    assert lines[2].endswith("\N{HORIZONTAL ELLIPSIS}")
+    assert lines[1] == "01      valid    a.example"
+
+
+def test_a_terminal_too_narrow_for_any_table_is_no_reason_to_fail() -> None:
+    assert render([TABLE], width=1, colour=False)
+
+
+def test_colours_mark_the_status_and_do_not_count_as_width() -> None:
+    line = render([TABLE], width=None, colour=True).splitlines()[1]
+    assert line == "01      \x1b[32mvalid  \x1b[0m  a.example"
+    assert "\x1b[31mnot valid\x1b[0m" in render(["not valid"], width=None, colour=True)
+
+
+def test_facts_that_are_empty_are_left_out() -> None:
+    facts = Facts([("serial", "01"), ("labels", ""), ("status", "expired")])
+    assert render([facts], width=None, colour=False) == "serial  01\nstatus  expired\n"
+
+
+@pytest.mark.parametrize("block", [Table(("N",), [("\x1b[2J",)]), Facts([("n", "\x1b[2J")]), "\x1b[2J"])
+def test_nothing_from_elsewhere_steers_the_terminal(block: str | Table | Facts) -> None:
+    assert "\x1b" not in render([block], width=None, colour=True)
+
+
+def test_json_has_every_field_under_its_name_in_the_proto() -> None:
+    answer = json_value(ListCertificatesResponse(certificates=[Certificate(labels={"a_der": "x"})]))
+    assert answer["next_page_token"] == ""
+    certificate = answer["certificates"][0]
+    assert certificate["labels"] == {"a_der": "x"}
+    assert certificate["certificate_pem"] == ""
+    assert certificate["status"] == "CERTIFICATE_STATUS_UNSPECIFIED"
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Standard output is a terminal 30 columns wide; gives the end to read what is shown."""
+    ours, theirs = pty.openpty()
+    with open(theirs, "w", encoding="utf-8") as screen:  # noqa: PTH123 - a descriptor
+        monkeypatch.setattr("sys.stdout", screen)
+        monkeypatch.setenv("COLUMNS", "30")
+        yield ours
+    os.close(ours)
+
+
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_a_terminal_gets_its_width_and_colours_unless_they_are_not_wanted(
+    terminal: int, monkeypatch: pytest.MonkeyPatch, no_color: str
+) -> None:
+    monkeypatch.setenv("NO_COLOR", no_color)
+    show(Answer(Certificate(), [TABLE]), as_json=False)
+    shown = os.read(terminal, 4096).decode()
+    assert ("\x1b[32m" in shown) == (not no_color)
+    assert len(shown.splitlines()[0]) <= 30
+    assert "\N{HORIZONTAL ELLIPSIS}" in shown

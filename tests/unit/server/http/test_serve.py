@@ -1,0 +1,159 @@
+import asyncio
+import signal
+import time
+
+import httpx
+import pytest
+
+from certmint_server.errors import ConfigError
+from certmint_server.http.app import make_app
+from certmint_server.http.serve import HTTPServer, listen
+from certmint_server.revocation.crls import CRLs
+from tests.unit.server.database import ISSUERS, Database
+from tests.unit.server.http.serving import exchange, serving
+
+GET = b"GET /bundle.pem HTTP/1.1\r\nHost: x\r\n"
+CLOSE = b"Connection: close\r\n\r\n"
+
+
+def status(answer: bytes) -> int:
+    return int(answer.split(b" ", 2)[1]) if answer else 0
+
+
+async def test_a_request_on_a_raw_socket_is_answered(database: Database) -> None:
+    async with serving(database) as address:
+        answer = await exchange(address, GET + CLOSE)
+    assert status(answer) == 200
+    assert b"BEGIN CERTIFICATE" in answer
+
+
+async def test_several_requests_share_a_connection(database: Database) -> None:
+    async with serving(database) as address:
+        answer = await exchange(address, (GET + b"\r\n") * 3 + GET + CLOSE)
+    assert answer.count(b"HTTP/1.1 200") == 4
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64) + b"\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET /bundle.pem HTTP/9.9\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET /bundle.pem HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n",
+        b"GET /bundle.pem HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"GET /bundle.pem HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"GET /bundle.pem HTTP/1.1\r\n\r\n",
+        GET + b"X: " + b"a" * 10_000,
+        b"GET /" + b"a" * 10_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        GET + b"".join(b"X-%d: a\r\n" % number for number in range(2000)),
+    ],
+)
+async def test_what_is_not_a_request_we_read_is_refused_and_closed(database: Database, request_bytes: bytes) -> None:
+    async with serving(database) as address:
+        answer = await exchange(address, request_bytes)
+        assert status(answer) in {0, 400}
+        assert status(await exchange(address, GET + CLOSE)) == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"/../../../etc/passwd",
+        b"/crl/../../etc/passwd",
+        b"/%2e%2e/%2e%2e/etc/passwd",
+        b"//etc/passwd",
+        b"/\\..\\x",
+        b"*",
+    ],
+)
+async def test_no_path_leads_out_of_what_is_served(database: Database, path: bytes) -> None:
+    async with serving(database) as address:
+        answer = await exchange(address, b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n" + CLOSE)
+    assert status(answer) in {400, 404}
+    assert b"root:" not in answer
+
+
+async def test_a_websocket_is_not_opened(database: Database) -> None:
+    upgrade = (
+        b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n\r\n"
+    )
+    async with serving(database) as address:
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(GET + upgrade)
+        assert b" 101 " not in await asyncio.wait_for(reader.readline(), 5)
+        writer.close()
+
+
+async def test_a_header_that_drips_in_does_not_hold_a_connection(database: Database) -> None:
+    async with serving(database) as address:
+        reader, writer = await asyncio.open_connection(*address)
+        started = time.monotonic()
+        writer.write(GET)
+        while not reader.at_eof() and time.monotonic() - started < 20:
+            writer.write(b"X: y\r\n")
+            try:
+                await asyncio.wait_for(reader.read(1), 0.5)
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+        assert 9 < time.monotonic() - started < 13
+        writer.close()
+
+
+async def test_a_connection_that_is_done_with_is_closed_after_some_seconds(database: Database) -> None:
+    async with serving(database) as address:
+        started = time.monotonic()
+        answer = await exchange(address, GET + b"\r\n", patience=15)
+        assert status(answer) == 200
+        assert 4 < time.monotonic() - started < 8
+
+
+async def test_more_connections_than_the_bound_are_closed_and_those_before_are_served(database: Database) -> None:
+    async with serving(database) as address:
+        connections = [await asyncio.open_connection(*address) for _ in range(256)]
+        assert await exchange(address, GET + CLOSE) == b""
+        reader, writer = connections[0]
+        writer.write(GET + CLOSE)
+        assert status(await asyncio.wait_for(reader.read(), 5)) == 200
+        for _, writer in connections:
+            writer.close()
+
+
+async def test_stopping_closes_idle_and_half_sent_connections_quickly(database: Database) -> None:
+    async with serving(database) as address:
+        idle = await asyncio.open_connection(*address)
+        half = await asyncio.open_connection(*address)
+        half[1].write(GET)
+        await exchange(address, GET + CLOSE)
+        started = time.monotonic()
+    assert time.monotonic() - started < 2
+    for reader, writer in (idle, half):
+        assert await asyncio.wait_for(reader.read(), 1) == b""
+        writer.close()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection(*address)
+
+
+async def test_the_signals_of_the_process_are_left_alone(database: Database) -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    async with serving(database) as address:
+        await exchange(address, GET + CLOSE)
+        assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+async def test_a_server_listens_on_ipv6_too(database: Database) -> None:
+    listener = listen("::1", 0)
+    server = HTTPServer(make_app(ISSUERS, CRLs(database.crls), database.clock), listener)
+    port = listener.getsockname()[1]
+    server.start()
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(f"http://[::1]:{port}/bundle.pem")
+    assert answer.status_code == 200
+    await server.stop()
+
+
+async def test_a_port_that_is_taken_is_said_at_once(database: Database) -> None:
+    with listen("127.0.0.1", 0) as listener, pytest.raises(ConfigError, match="Cannot listen on 127"):
+        listen("127.0.0.1", listener.getsockname()[1])
