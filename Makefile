@@ -44,7 +44,7 @@ test: $(VENV)/.dev ## Run the tests, on SQLite and on a PostgreSQL that they bri
 	@$(BIN)/python -m pytest -q -n 2 $(PYTEST)
 
 soak: $(VENV)/.dev ## Kill a server 20 times amid 2,000 calls, on each engine
-	@$(BIN)/python bench/kill.py --rounds 20 --calls 2000
+	@$(BIN)/python -m bench.kill --rounds 20 --calls 2000
 
 check: format-check lint types arrows proto-check test ## All that CI checks
 
@@ -87,7 +87,7 @@ proto-check: $(PROTO_VENV)/.ready ## Fail if the committed stubs are not those o
 		|| { echo "error: the stubs are not those of protos/: run make proto" >&2; exit 1; }
 
 bench: $(VENV)/.dev ## Measure CPU per SignCSR on both engines
-	@$(BIN)/python bench/issuance.py
+	@$(BIN)/python -m bench.issuance
 
 lock: $(VENV)/.dev ## Resolve the locked requirements anew
 	@$(PIP) uv

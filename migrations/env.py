@@ -6,7 +6,7 @@ From the command line, to write a new one: alembic -x url=sqlite:////tmp/new.db 
 from alembic import context
 from sqlalchemy import Connection
 
-from certmint_server.store.engine import open_writer
+from certmint_server.store.engine import open_writer, transactional
 from certmint_server.store.schema import metadata
 
 
@@ -26,5 +26,5 @@ given = context.config.attributes.get("connection")
 if given is not None:
     run(given)
 else:
-    with open_writer(context.get_x_argument(as_dictionary=True)["url"]).begin() as opened:
+    with transactional(open_writer(context.get_x_argument(as_dictionary=True)["url"])).begin() as opened:
         run(opened)

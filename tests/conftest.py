@@ -3,9 +3,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from certmint_server.store.migrate import migrate
-
 from tests.postgres import PostgresCluster, postgres_cluster
+
+from certmint_server.store.migrate import migrate
 
 
 @pytest.fixture(scope="session")

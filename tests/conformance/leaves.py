@@ -6,12 +6,13 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from certmint_server.issuance.log import Issuance, RequestKey
-from certmint_server.issuance.serial import new_serial
-from certmint_server.registry.certificate import CertificateRecord
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from certmint_server.issuance.log import Issuance, RequestKey
+from certmint_server.issuance.serial import new_serial
+from certmint_server.registry.certificate import CertificateRecord
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 PAYMENTS = "spiffe://example.test/payments"
@@ -74,6 +75,6 @@ def _sign(
         serial_number=serial,
         not_valid_before=not_before,
         not_valid_after=not_after,
-        extensions=[x509.Extension(x509.SubjectAlternativeName.oid, True, x509.SubjectAlternativeName(names))],  # noqa: FBT003
+        extensions=[x509.Extension(x509.SubjectAlternativeName.oid, True, x509.SubjectAlternativeName(names))],
     )
     return builder.sign(_KEY, hashes.SHA256()).public_bytes(serialization.Encoding.DER)

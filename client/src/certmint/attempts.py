@@ -30,8 +30,8 @@ class Attempts:
         """Seconds until the deadline, at least 0."""
         return max(0.0, self._end - time.monotonic())
 
-    def delay_after(self, failure: grpc.RpcError) -> float:
-        """Seconds to wait before the next attempt.
+    def delay_after(self, failure: grpc.RpcError, *, closed: bool = False) -> float:
+        """Seconds to wait before the next attempt. A client that was `closed` meanwhile makes none.
 
         Raises:
             CertmintError: there is to be none.
@@ -44,7 +44,7 @@ class Attempts:
         if error.retry_after is not None:
             delay = max(delay, error.retry_after.total_seconds())
         repeats = self._call.repeatable and failure.code() in _WORTH_REPEATING and self._failed < MAXIMUM_ATTEMPTS
-        if not repeats or delay >= self.remaining():
+        if closed or not repeats or delay >= self.remaining():
             raise error from failure
         return delay
 

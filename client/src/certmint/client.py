@@ -58,6 +58,7 @@ class Client:
         self.server = server
         self._identity = identity
         self._timeout = timeout
+        self._closed = False
         self._channel = grpc.secure_channel(server, channel_credentials(identity), options=CHANNEL_OPTIONS)
 
     @classmethod
@@ -80,6 +81,7 @@ class Client:
 
     def close(self) -> None:
         """Ends the connection and the calls that are open on it."""
+        self._closed = True
         self._channel.close()
 
     def send(self, call: Call[ResponseT]) -> ResponseT:
@@ -96,7 +98,7 @@ class Client:
             try:
                 return attempt(call.request, timeout=attempts.remaining())
             except grpc.RpcError as error:
-                time.sleep(attempts.delay_after(error))
+                time.sleep(attempts.delay_after(error, closed=self._closed))
 
     sign_csr = _method(calls.sign_csr)
     revoke = _method(calls.revoke)

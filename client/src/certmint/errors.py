@@ -272,7 +272,7 @@ class IdentityExpiredError(UnavailableError, reason="IDENTITY_EXPIRED"):
 
 
 class CallCancelledError(CertmintError, reason="CANCELLED"):
-    """The server gave the call up, as it does when it stops."""
+    """The call was given up: the server stopped, or the client was closed."""
 
 
 class UnimplementedError(CertmintError, reason="UNIMPLEMENTED"):
@@ -307,7 +307,7 @@ _GROUPS: Final[Mapping[StatusCode, type[CertmintError]]] = {
 _SENTENCES: Final[Mapping[StatusCode, str]] = {
     StatusCode.UNAVAILABLE: "The server cannot be reached: {}",
     StatusCode.DEADLINE_EXCEEDED: "The deadline ended before the answer was there: {}",
-    StatusCode.CANCELLED: "The server gave the call up: {}",
+    StatusCode.CANCELLED: "The call was given up: {}",
 }
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from certmint import keys
-
 from certmint_server.issuance.request import SignRequest
 from certmint_server.issuance.service import Issued
 from certmint_server.issuers.issuer import Authority

@@ -12,10 +12,10 @@ from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
 
-from certmint.identity import Identity, save_identity
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from certmint.identity import Identity, save_identity
 from certmint_server.clock import Clock, whole_seconds
 from certmint_server.config import FILE_NAME, load_config, parse_duration
 from certmint_server.errors import ConfigError

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
-from certmint import keys
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from certmint import keys
 from certmint_server.config import split_address
-from certmint_server.errors import CertmintError
 from certmint_server.host import KeyPair, issue_server_certificate
 from certmint_server.http.app import make_app
 from certmint_server.http.serve import HTTPServer, listen
@@ -49,7 +48,7 @@ async def serve_until(services: Services, stop: asyncio.Event, *, on_listening: 
     """Serves until `stop` is set."""
     config = services.config
     pair = await issue_server_certificate(services, config.names)
-    credentials = RotatingCredentials(_material(services, pair))
+    credentials = RotatingCredentials(tls_material(services, pair))
     listener = listen(*split_address(config.http_listen))
     http = HTTPServer(make_app(services.issuers, services.crls, services.clock), listener)
     rpc = rpc_server(services)
@@ -77,15 +76,16 @@ async def _renew(services: Services, pair: KeyPair, credentials: RotatingCredent
         await asyncio.sleep(max(due, _SHORTEST_WAIT).total_seconds())
         try:
             pair = await issue_server_certificate(services, services.config.names)
-        except CertmintError as error:
-            _log.error("server_certificate_not_renewed", reason=error.reason, exc_info=error)
+        except Exception as error:  # noqa: BLE001  whatever it is, the next attempt must come: this one is all there is
+            _log.error("server_certificate_not_renewed", exc_info=error)
             await asyncio.sleep(_RETRY.total_seconds())
             continue
-        credentials.offer(_material(services, pair))
+        credentials.offer(tls_material(services, pair))
         _log.info("server_certificate_renewed", not_after=pair.issued.certificate.not_after.isoformat())
 
 
-def _material(services: Services, pair: KeyPair) -> TLSMaterial:
+def tls_material(services: Services, pair: KeyPair) -> TLSMaterial:
+    """What the server shows, and the roots that callers must chain to."""
     return TLSMaterial(
         private_key_pem=keys.to_pem(pair.key),
         chain_pem=b"".join(map(_pem, pair.issued.chain_der)),

@@ -10,9 +10,9 @@ from certmint_server.errors import ConfigError
 from certmint_server.issuance.profiles import Profiles
 from certmint_server.issuance.service import IssuanceService
 from certmint_server.issuers.issuer import Issuer, Issuers
+from certmint_server.registry.blocked_keys import BlockedKeys
 from certmint_server.registry.callers import Callers
 from certmint_server.registry.registrations import Registrations
-from certmint_server.registry.blocked_keys import BlockedKeys
 from certmint_server.revocation.crls import CRLs
 from certmint_server.revocation.publisher import Publisher
 from certmint_server.revocation.service import RevocationService

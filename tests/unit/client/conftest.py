@@ -3,11 +3,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
-
 import certmint
+import pytest
 from certmint import aio
 from certmint.identity import Identity
+
 from tests.unit.client.peer import CA, Peer, serving
 
 Connect = Callable[..., Any]

@@ -10,13 +10,6 @@ from ipaddress import IPv4Address
 from typing import Any
 
 import grpc
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
-from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2
-
 from certmint import keys, pem
 from certmint.ca.v1 import admin_service_pb2_grpc as admin_grpc
 from certmint.ca.v1 import certificate_authority_service_pb2_grpc as authority_grpc
@@ -27,6 +20,12 @@ from certmint.ca.v1.certificate_authority_service_pb2 import DESCRIPTOR as AUTHO
 from certmint.ca.v1.registry_service_pb2 import DESCRIPTOR as REGISTRY
 from certmint.ca.v1.trust_service_pb2 import DESCRIPTOR as TRUST
 from certmint.identity import Identity
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
 
 SPIFFE_ID = "spiffe://example.org/payments"
 METHODS = {
@@ -136,17 +135,19 @@ class Peer:
         return outcome if isinstance(outcome, Message) else outcome(request, context)
 
 
-class _Servicer(
-    authority_grpc.CertificateAuthorityServiceServicer,
-    registry_grpc.RegistryServiceServicer,
-    trust_grpc.TrustServiceServicer,
-    admin_grpc.AdminServiceServicer,
-):
-    """Every method of the four services, answered by a `Peer`."""
+def _servicer(peer: Peer) -> Any:
+    """Every method of the four services, answered by a `Peer`. Typed Any: the methods are made in a loop."""
+    services = (
+        authority_grpc.CertificateAuthorityServiceServicer,
+        registry_grpc.RegistryServiceServicer,
+        trust_grpc.TrustServiceServicer,
+        admin_grpc.AdminServiceServicer,
+    )
 
-    def __init__(self, peer: Peer) -> None:
-        for method in METHODS.values():
-            setattr(self, method.name, lambda request, context, name=method.name: peer.handle(name, request, context))
+    def answered(name: str) -> Callable[..., Any]:
+        return lambda _, request, context: peer.handle(name, request, context)
+
+    return type("Servicer", services, {method.name: answered(method.name) for method in METHODS.values()})()
 
 
 def refuse(
@@ -185,7 +186,7 @@ def serving(ca: CA, *, identity: Identity | None = None, peer: Peer | None = Non
     peer = peer or Peer()
     shown = identity or ca.identity()
     server = grpc.server(ThreadPoolExecutor(4))
-    servicer = _Servicer(peer)
+    servicer = _servicer(peer)
     authority_grpc.add_CertificateAuthorityServiceServicer_to_server(servicer, server)
     registry_grpc.add_RegistryServiceServicer_to_server(servicer, server)
     trust_grpc.add_TrustServiceServicer_to_server(servicer, server)

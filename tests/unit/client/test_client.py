@@ -8,10 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import certmint
 import grpc
 import pytest
-
-import certmint
 from certmint import aio, calls, errors
 from certmint.ca.v1 import admin_service_pb2 as admin
 from certmint.ca.v1 import certificate_authority_service_pb2 as authority
@@ -19,6 +18,7 @@ from certmint.ca.v1 import registry_service_pb2 as registry
 from certmint.ca.v1 import resources_pb2 as resources
 from certmint.ca.v1 import trust_service_pb2 as trust
 from certmint.identity import IdentityError
+
 from tests.unit.client.conftest import Connect
 from tests.unit.client.peer import CA, METHODS, Peer, refuse, serving
 
@@ -26,7 +26,7 @@ UNAVAILABLE = refuse(grpc.StatusCode.UNAVAILABLE, "Not now.", reason="STORE_UNAV
 CANCELLED = refuse(grpc.StatusCode.CANCELLED, "Stopping.")
 WHEN = datetime(2027, 1, 31, 12, tzinfo=UTC)
 
-SAFE = [
+SAFE: list[calls.Call[Any]] = [
     calls.sign_csr(b"csr"),
     calls.revoke(serial_hex="01", issuer_id="ab"),
     calls.get_crl(),
@@ -40,7 +40,7 @@ SAFE = [
     calls.get_profile("service"),
     calls.list_profiles(),
 ]
-UNSAFE = [
+UNSAFE: list[calls.Call[Any]] = [
     calls.create_registration(resources.Registration()),
     calls.update_registration(resources.Registration()),
     calls.delete_registration("spiffe://example.org/a", version=1),
@@ -135,7 +135,7 @@ async def test_iterating_walks_all_pages_with_the_same_filter(connect: Connect, 
 @pytest.mark.parametrize(
     "build",
     [
-        lambda: calls.revoke(),
+        calls.revoke,
         lambda: calls.revoke(certificate_der=b"der", serial_hex="01"),
         lambda: calls.verify_chain([b"leaf"], purpose=authority.PURPOSE_ANY, dns_name="a", uri="b"),
         lambda: calls.list_certificates(dns_name="a", dns_name_suffix="b"),
@@ -300,6 +300,17 @@ async def test_cancelling_an_asyncio_call_is_not_an_error_of_the_server(ca: CA, 
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
+    assert len(peer.asked) == 1
+
+
+async def test_closing_the_client_ends_its_open_calls_for_good(ca: CA, peer: Peer) -> None:
+    peer.answers("ListProfiles", slow)
+    client = certmint.Client(peer.address, ca.identity())
+    call = asyncio.ensure_future(asyncio.to_thread(client.list_profiles))
+    await asyncio.to_thread(_wait_until, lambda: bool(peer.asked))
+    client.close()
+    with pytest.raises(errors.CallCancelledError):
+        await call
     assert len(peer.asked) == 1
 
 

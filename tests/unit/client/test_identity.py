@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from certmint import keys
 from certmint.identity import Identity, IdentityError, save_identity
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from tests.unit.client.peer import CA, SPIFFE_ID
 
 KEY = Path("current") / "key.pem"
@@ -171,5 +171,5 @@ def test_an_identity_is_made_of_der_and_of_files_of_any_name(ca: CA, tmp_path: P
     (tmp_path / "tls.key").chmod(0o400)
     (tmp_path / "tls.crt").write_bytes(whole.chain_pem)
     (tmp_path / "ca.crt").write_bytes(whole.trust_bundle_pem)
-    files = {"key": "tls.key", "chain": "tls.crt", "trust_bundle": "ca.crt"}
-    assert Identity.from_files(**{part: tmp_path / name for part, name in files.items()}) == whole
+    key_file, chain_file, roots_file = (tmp_path / name for name in ("tls.key", "tls.crt", "ca.crt"))
+    assert Identity.from_files(key=key_file, chain=chain_file, trust_bundle=roots_file) == whole

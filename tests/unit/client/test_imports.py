@@ -1,9 +1,8 @@
 import subprocess
 import sys
 
-import pytest
-
 import certmint
+import pytest
 
 HEAVY = ("certmint_server", "sqlalchemy", "alembic", "starlette", "uvicorn", "structlog", "psycopg", "click")
 

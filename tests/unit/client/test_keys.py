@@ -1,14 +1,13 @@
 from ipaddress import ip_address
 
 import pytest
+from certmint import keys, pem
+from certmint.ca.v1.resources_pb2 import KeyType as WireKeyType
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given
 from hypothesis import strategies as st
-
-from certmint import keys, pem
-from certmint.ca.v1.resources_pb2 import KeyType as WireKeyType
 
 
 @pytest.mark.parametrize("key_type", keys.KeyType)
@@ -23,7 +22,7 @@ def test_a_key_of_each_type_survives_pem_and_der_and_signs_a_csr(key_type: keys.
 
 
 def test_key_types_have_the_names_of_the_wire() -> None:
-    wire = {name.removeprefix("KEY_TYPE_") for name in WireKeyType.keys()[1:]}  # noqa: SIM118 - an enum wrapper
+    wire = {name.removeprefix("KEY_TYPE_") for name in WireKeyType.keys()[1:]}
     assert {key_type.name for key_type in keys.KeyType} == wire
     assert all(key_type.value == key_type.name.lower().replace("_", "-") for key_type in keys.KeyType)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
@@ -17,6 +18,7 @@ from certmint_server.issuance.decision import CertificateToIssue
 from certmint_server.issuance.lint import LintError, lint
 from certmint_server.issuance.profile import Profile
 from certmint_server.issuers.issuer import Issuer
+from certmint_server.signers.algorithm import verify_signature, verify_signed_with
 from certmint_server.signers.checked import checked_key
 from certmint_server.signers.signer import Signer
 
@@ -50,11 +52,16 @@ class Prepared:
         if signer is None:
             raise RuntimeError("a prepared certificate is signed once")
         wanted, serial = self._wanted, self._serial
-        key = checked_key(signer.private_key, lambda tbs_der: lint(tbs_der, wanted, serial))
+        linted: list[bytes] = []
+
+        def check(tbs_der: bytes) -> None:
+            lint(tbs_der, wanted, serial)
+            linted.append(tbs_der)
+
         certificate = _builder(wanted, serial).sign(
-            key, signer.scheme.hash_algorithm, rsa_padding=signer.scheme.rsa_padding
+            checked_key(signer.private_key, check), signer.scheme.hash_algorithm, rsa_padding=signer.scheme.rsa_padding
         )
-        _verify_signed(certificate, wanted, serial)
+        _verify_signed(certificate, linted, wanted.issuer)
         return SignedCertificate(wanted, serial, certificate.public_bytes(serialization.Encoding.DER))
 
 
@@ -131,10 +138,13 @@ _DIGITAL_SIGNATURE = x509.KeyUsage(
 )
 
 
-def _verify_signed(certificate: x509.Certificate, wanted: CertificateToIssue, serial: int) -> None:
-    """Step 6: the signed certificate says what was linted, and no key but the issuer's signed it."""
-    lint(certificate.tbs_certificate_bytes, wanted, serial)
+def _verify_signed(certificate: x509.Certificate, linted: Sequence[bytes], issuer: Issuer) -> None:
+    """Step 6: what was signed is what was linted, byte for byte, and it verifies under the issuer's key."""
+    tbs_der = certificate.tbs_certificate_bytes
+    if list(linted) != [tbs_der]:
+        raise LintError("signed_bytes", "the signed bytes are not those that were linted")
     try:
-        certificate.verify_directly_issued_by(wanted.issuer.certificate)
-    except Exception as error:  # whatever is wrong with a signature of ours, nothing is handed out
+        verify_signed_with(certificate, issuer.scheme)
+        verify_signature(issuer.public_key, issuer.scheme, certificate.signature, tbs_der)
+    except (InvalidSignature, TypeError, ValueError) as error:
         raise LintError("signature", "the signed certificate does not verify under its issuer's key") from error

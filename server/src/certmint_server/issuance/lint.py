@@ -3,15 +3,18 @@
 A finding is a bug of ours, so `LintError` is not a refusal that a caller sees: it is an alarm.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 from cryptography import x509
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from certmint_server.issuance.decision import CertificateToIssue
 from certmint_server.registry.certificate import SERIAL_BYTES
+
+E = TypeVar("E", bound=x509.ExtensionType)
 
 
 class LintError(Exception):
@@ -27,9 +30,15 @@ class Subject:
     """What a lint looks at: the certificate to be signed, read from its bytes, and what was decided."""
 
     certificate: x509.Certificate
-    extensions: x509.Extensions
+    extensions: Mapping[type[x509.ExtensionType], x509.Extension[x509.ExtensionType]]
     wanted: CertificateToIssue
     serial: int
+
+    def extension(self, kind: type[E]) -> tuple[E, bool]:
+        """An extension and whether it is critical. `lint_known_extensions` has found it there."""
+        extension = self.extensions[kind]
+        assert isinstance(extension.value, kind)
+        return extension.value, extension.critical
 
 
 def lint(tbs_der: bytes, wanted: CertificateToIssue, serial: int) -> None:
@@ -40,7 +49,8 @@ def lint(tbs_der: bytes, wanted: CertificateToIssue, serial: int) -> None:
     """
     try:
         certificate = x509.load_der_x509_certificate(_with_empty_signature(tbs_der))
-        subject = Subject(certificate, certificate.extensions, wanted, serial)
+        extensions = {type(extension.value): extension for extension in certificate.extensions}
+        subject = Subject(certificate, extensions, wanted, serial)
     except ValueError as error:
         raise LintError("der", "the TBS bytes do not parse") from error
     for rule in RULES:
@@ -61,7 +71,7 @@ def lint_serial(subject: Subject) -> None:
 
 def lint_issuer_name(subject: Subject) -> None:
     """Byte-equal to the issuer's subject (RFC 5280 section 4.1.2.4)."""
-    same = subject.certificate.issuer.public_bytes() == subject.wanted.issuer.certificate.subject.public_bytes()
+    same = subject.certificate.issuer.public_bytes() == subject.wanted.issuer.name_der
     _require(same, "issuer_name", "not the issuer's subject, byte for byte")
 
 
@@ -94,20 +104,19 @@ def lint_public_key(subject: Subject) -> None:
 
 def lint_known_extensions(subject: Subject) -> None:
     """The eight extensions of a leaf, each once, and nothing else."""
-    oids = sorted(extension.oid.dotted_string for extension in subject.extensions)
-    _require(oids == _LEAF_EXTENSIONS, "known_extensions", "not exactly the extensions of a leaf")
+    # The library refuses to read an extension that comes twice.
+    _require(subject.extensions.keys() == _LEAF_EXTENSIONS, "known_extensions", "not exactly those of a leaf")
 
 
 def lint_basic_constraints(subject: Subject) -> None:
     """Not a CA, and critical (RFC 5280 section 4.2.1.9)."""
-    extension = subject.extensions.get_extension_for_class(x509.BasicConstraints)
-    _require(extension.critical and not extension.value.ca, "basic_constraints", "not a critical CA:FALSE")
+    constraints, critical = subject.extension(x509.BasicConstraints)
+    _require(critical and not constraints.ca, "basic_constraints", "not a critical CA:FALSE")
 
 
 def lint_key_usage(subject: Subject) -> None:
-    """DigitalSignature alone, and critical (RFC 5280 section 4.2.1.3): right for every type of leaf key."""
-    extension = subject.extensions.get_extension_for_class(x509.KeyUsage)
-    usage = extension.value
+    """The bit digitalSignature alone, and critical (RFC 5280 section 4.2.1.3): right for every type of leaf key."""
+    usage, critical = subject.extension(x509.KeyUsage)
     others = (
         usage.content_commitment,
         usage.key_encipherment,
@@ -117,61 +126,61 @@ def lint_key_usage(subject: Subject) -> None:
         usage.crl_sign,
     )
     only = usage.digital_signature and not any(others)
-    _require(extension.critical and only, "key_usage", "not a critical digitalSignature alone")
+    _require(critical and only, "key_usage", "not a critical digitalSignature alone")
 
 
 def lint_extended_key_usage(subject: Subject) -> None:
     """What the profile has, not critical (RFC 5280 section 4.2.1.12)."""
-    extension = subject.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
-    same = extension.value == subject.wanted.profile.extended_key_usage
-    _require(same and not extension.critical, "extended_key_usage", "not the profile's usages")
+    usage, critical = subject.extension(x509.ExtendedKeyUsage)
+    same = usage == subject.wanted.profile.extended_key_usage
+    _require(same and not critical, "extended_key_usage", "not the profile's usages")
 
 
 def lint_san(subject: Subject) -> None:
     """The names decided and no other; critical exactly when the subject is empty (RFC 5280 section 4.2.1.6)."""
-    extension = subject.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    wanted, san = subject.wanted, extension.value
-    found = (
-        tuple(san.get_values_for_type(x509.DNSName)),
-        tuple(str(address) for address in san.get_values_for_type(x509.IPAddress)),
-        tuple(san.get_values_for_type(x509.UniformResourceIdentifier)),
-    )
-    decided = (wanted.dns_names, wanted.ip_addresses, wanted.uris)
-    _require(found == decided and len(san) == sum(map(len, decided)), "san", "not the names decided")
-    _require(len(san) > 0, "san", "no name at all")
-    _require(extension.critical == (not wanted.common_name), "san", "wrongly critical or not")
+    san, critical = subject.extension(x509.SubjectAlternativeName)
+    wanted = subject.wanted
+    found = [(type(name), str(name.value)) for name in san]
+    decided: list[tuple[type[x509.GeneralName], str]] = [(x509.DNSName, name) for name in wanted.dns_names]
+    decided += [(x509.IPAddress, address) for address in wanted.ip_addresses]
+    decided += [(x509.UniformResourceIdentifier, uri) for uri in wanted.uris]
+    _require(found == decided, "san", "not the names decided")
+    _require(len(found) > 0, "san", "no name at all")
+    _require(critical == (not wanted.common_name), "san", "wrongly critical or not")
 
 
 def lint_subject_key_id(subject: Subject) -> None:
     """Derived from the key, not critical (RFC 5280 section 4.2.1.2)."""
-    extension = subject.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-    same = extension.value.digest == subject.wanted.spki_sha256[:20]
-    _require(same and not extension.critical, "subject_key_id", "not derived from the key")
+    key_id, critical = subject.extension(x509.SubjectKeyIdentifier)
+    same = key_id.digest == subject.wanted.spki_sha256[:20]
+    _require(same and not critical, "subject_key_id", "not derived from the key")
 
 
 def lint_authority_key_id(subject: Subject) -> None:
     """The issuer's SKID, not critical (RFC 5280 section 4.2.1.1)."""
-    extension = subject.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
-    same = extension.value.key_identifier == subject.wanted.issuer.subject_key_id
-    _require(same and not extension.critical, "authority_key_id", "not the issuer's SKID")
+    key_id, critical = subject.extension(x509.AuthorityKeyIdentifier)
+    same = key_id.key_identifier == subject.wanted.issuer.subject_key_id
+    _require(same and not critical, "authority_key_id", "not the issuer's SKID")
 
 
 def lint_crl_distribution_point(subject: Subject) -> None:
-    """One, with the URL of the shard at this issuer (RFC 5280 section 4.2.1.13)."""
-    extension = subject.extensions.get_extension_for_class(x509.CRLDistributionPoints)
-    url = x509.UniformResourceIdentifier(subject.wanted.issuer.crl_url(subject.wanted.crl_shard))
-    expected = x509.CRLDistributionPoints([x509.DistributionPoint([url], None, None, None)])
-    same = extension.value == expected and not extension.critical
-    _require(same, "crl_distribution_point", "not the shard's URL at this issuer")
+    """One, with the URL of the shard at this issuer and for all reasons (RFC 5280 section 4.2.1.13)."""
+    points, critical = subject.extension(x509.CRLDistributionPoints)
+    found = [
+        (type(name), name.value, point.reasons, point.crl_issuer) for point in points for name in point.full_name or ()
+    ]
+    url = subject.wanted.issuer.crl_url(subject.wanted.crl_shard)
+    same = found == [(x509.UniformResourceIdentifier, url, None, None)] and len(points) == 1
+    _require(same and not critical, "crl_distribution_point", "not the shard's URL at this issuer")
 
 
 def lint_authority_information_access(subject: Subject) -> None:
     """One caIssuers, with the URL of the issuer's certificate (RFC 5280 section 4.2.2.1)."""
-    extension = subject.extensions.get_extension_for_class(x509.AuthorityInformationAccess)
-    url = x509.UniformResourceIdentifier(subject.wanted.issuer.certificate_url)
-    expected = x509.AuthorityInformationAccess([x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, url)])
-    same = extension.value == expected and not extension.critical
-    _require(same, "authority_information_access", "not the URL of this issuer's certificate")
+    accesses, critical = subject.extension(x509.AuthorityInformationAccess)
+    found = [(access.access_method, type(access.access_location), access.access_location.value) for access in accesses]
+    url = subject.wanted.issuer.certificate_url
+    same = found == [(AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier, url)]
+    _require(same and not critical, "authority_information_access", "not the URL of this issuer's certificate")
 
 
 RULES: tuple[Callable[[Subject], None], ...] = (
@@ -192,18 +201,17 @@ RULES: tuple[Callable[[Subject], None], ...] = (
     lint_authority_information_access,
 )
 
-_LEAF_EXTENSIONS = sorted(
-    oid.dotted_string
-    for oid in (
-        ExtensionOID.BASIC_CONSTRAINTS,
-        ExtensionOID.KEY_USAGE,
-        ExtensionOID.EXTENDED_KEY_USAGE,
-        ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
-        ExtensionOID.SUBJECT_KEY_IDENTIFIER,
-        ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
-        ExtensionOID.CRL_DISTRIBUTION_POINTS,
-        ExtensionOID.AUTHORITY_INFORMATION_ACCESS,
-    )
+_LEAF_EXTENSIONS = frozenset(
+    {
+        x509.BasicConstraints,
+        x509.KeyUsage,
+        x509.ExtendedKeyUsage,
+        x509.SubjectAlternativeName,
+        x509.SubjectKeyIdentifier,
+        x509.AuthorityKeyIdentifier,
+        x509.CRLDistributionPoints,
+        x509.AuthorityInformationAccess,
+    }
 )
 
 

@@ -22,11 +22,11 @@ from certmint_server.issuance.request import SignRequest
 from certmint_server.issuance.serial import new_serial
 from certmint_server.issuers.issuer import Issuer, Issuers
 from certmint_server.registry.authorization import authorize_identity, authorize_names, authorize_profile
+from certmint_server.registry.blocked_keys import BlockedKeys
 from certmint_server.registry.callers import Caller
 from certmint_server.registry.certificate import CertificateRecord
 from certmint_server.registry.registration import Grant
 from certmint_server.registry.registrations import Registrations
-from certmint_server.registry.blocked_keys import BlockedKeys
 
 _ONE_SECOND = timedelta(seconds=1)
 _FIRST_SHARD = 1

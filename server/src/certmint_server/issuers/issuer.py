@@ -51,7 +51,7 @@ class Issuer:
         """The first 16 hex digits of the SHA-256 of its subjectPublicKeyInfo."""
         return issuer_id_of(self.public_key)
 
-    @property
+    @cached_property
     def public_key(self) -> PublicKey:
         """Its key."""
         key = self.certificate.public_key()
@@ -63,6 +63,11 @@ class Issuer:
     def is_root(self) -> bool:
         """Whether it signed its own certificate."""
         return self.parent_id == self.issuer_id
+
+    @cached_property
+    def name_der(self) -> bytes:
+        """Its distinguished name: the issuer field of what it signs, byte for byte."""
+        return self.certificate.subject.public_bytes()
 
     @cached_property
     def subject_key_id(self) -> bytes:

@@ -15,11 +15,11 @@ from certmint_server.errors import (
     RevocationReasonNotAllowedError,
 )
 from certmint_server.issuers.issuer import Issuers
+from certmint_server.registry.blocked_keys import BlockedKeys
 from certmint_server.registry.callers import Caller, Callers
 from certmint_server.registry.certificate import CertificateRecord, RevocationReason
 from certmint_server.registry.certificates import CertificateStore
 from certmint_server.registry.registration import Role
-from certmint_server.registry.blocked_keys import BlockedKeys
 
 _REFUSED_REASONS = frozenset(
     {RevocationReason.CERTIFICATE_HOLD, RevocationReason.REMOVE_FROM_CRL, RevocationReason.AA_COMPROMISE}
@@ -113,10 +113,12 @@ class RevocationService:
             raise _not_found()
         return await self._revoke(caller, stored, reason)
 
-    def published_by(self, revoked: Revoked) -> datetime:
-        """By when a CRL with this revocation is published."""
-        revocation = revoked.certificate.revocation
-        return (revocation.revoked_at if revocation else self._clock.now()) + self.publication_bound
+    def published_by(self) -> datetime:
+        """By when a CRL with what was just stored is published.
+
+        Not counted from the date of the revocation: an upgrade keeps it, and is in a later CRL.
+        """
+        return self._clock.now() + self.publication_bound
 
     async def _revoke(self, caller: Caller, stored: CertificateRecord, reason: RevocationReason) -> Revoked:
         if reason in _REFUSED_REASONS:

@@ -3,9 +3,9 @@
 from typing import Any
 
 import grpc
+
 from certmint.ca.v1 import admin_service_pb2 as pb
 from certmint.ca.v1.admin_service_pb2_grpc import AdminServiceServicer
-
 from certmint_server.issuance.profiles import Profiles
 from certmint_server.registry.registrations import Registrations
 from certmint_server.rpc import wire

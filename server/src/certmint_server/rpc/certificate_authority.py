@@ -4,19 +4,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import grpc
+
 from certmint.ca.v1 import certificate_authority_service_pb2 as pb
 from certmint.ca.v1 import resources_pb2
 from certmint.ca.v1.certificate_authority_service_pb2_grpc import CertificateAuthorityServiceServicer
-
 from certmint_server.clock import Clock
-from certmint_server.errors import CRLTooLargeError, FieldInvalidError, ProfileNotFoundError
+from certmint_server.errors import CRLNotFoundError, CRLTooLargeError, FieldInvalidError, ProfileNotFoundError
 from certmint_server.issuance.csr import MAXIMUM_BYTES
 from certmint_server.issuance.decision import CertificateToIssue
 from certmint_server.issuance.profile import StoredProfile
 from certmint_server.issuance.profiles import Profiles
 from certmint_server.issuance.request import DEFAULT_PROFILE, SignRequest
 from certmint_server.issuance.service import IssuanceService, Issued
-from certmint_server.issuers.issuer import Issuers, IssuerState
+from certmint_server.issuers.issuer import Issuer, Issuers, IssuerState
 from certmint_server.registry.certificate import RevocationReason, parse_serial_hex, serial_hex
 from certmint_server.revocation.crls import CRLs, PublishedCRL
 from certmint_server.revocation.service import RevocationService
@@ -79,14 +79,14 @@ class CertificateAuthorityServicer(CertificateAuthorityServiceServicer):
         log_serial(serial_hex(revoked.certificate.serial))
         return pb.RevokeResponse(
             certificate=wire.certificate_message(revoked.certificate, self._clock.now(), with_der=True),
-            published_by=wire.timestamp(self._revocation.published_by(revoked)),
+            published_by=wire.timestamp(self._revocation.published_by()),
             key_blocked=revoked.key_blocked,
         )
 
     async def GetCRL(self, request: pb.GetCRLRequest, context: Context) -> pb.GetCRLResponse:
         """The current CRL."""
         issuer = self._issuers.get(request.issuer_id)
-        crl = await self._crls.current(issuer.issuer_id, request.shard or 1)
+        crl = await self._crls.current(issuer.issuer_id, _shard(issuer, request.shard))
         url = issuer.crl_url(crl.shard)
         not_modified = request.if_newer_than > 0 and crl.crl_number <= request.if_newer_than
         if not not_modified and len(crl.crl_der) > MAXIMUM_CRL_BYTES:
@@ -177,6 +177,12 @@ def _sign_request(request: pb.SignCSRRequest) -> SignRequest:
         labels=wire.labels(request.labels.items()),
         identity=wire.text(request.identity, field="identity"),
     )
+
+
+def _shard(issuer: Issuer, shard: int) -> int:
+    if shard > issuer.crl_shard_count:
+        raise CRLNotFoundError(f"This issuer has CRL shards from 1 to {issuer.crl_shard_count}.", field="shard")
+    return shard or 1
 
 
 def _crl_message(crl: PublishedCRL, url: str, *, with_der: bool) -> resources_pb2.CertificateRevocationList:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from inspect import isawaitable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,6 +12,7 @@ from google.protobuf.message import DecodeError
 
 from certmint_server.errors import CertmintError, DeadlineExceededError, RequestMalformedError
 from certmint_server.rpc.call import CURRENT_CALL, Call
+from certmint_server.rpc.drain import Drain
 from certmint_server.rpc.identity import PeerAuthenticator
 from certmint_server.rpc.policy import authorize_method
 from certmint_server.rpc.status import INTERNAL_MESSAGE, INTERNAL_REASON, code_of, details_of
@@ -32,9 +34,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     answered by grpc with the parser's own text, before any of this ran.
     """
 
-    def __init__(self, authenticator: PeerAuthenticator, *, default_deadline: float) -> None:
+    def __init__(self, authenticator: PeerAuthenticator, drain: Drain, *, default_deadline: float) -> None:
         self._authenticator = authenticator
         self._default_deadline = default_deadline
+        self._drain = drain
         self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
@@ -81,16 +84,21 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return answer
 
     def _streaming(self, method: str, handler: Handler, stream: Any) -> Any:
-        async def answer(request: Any, context: Context) -> AsyncIterator[Any]:
-            async with _Outcome(method, context) as outcome:
+        async def answer(request: Any, context: Context) -> None:
+            async with _Outcome(method, context) as outcome, self._drain.stream():
                 await self._admit(method, context, outcome)
                 parsed = _each(handler, request) if handler.request_streaming else _parse(handler, request)
-                async for message in stream(parsed, context):
-                    yield message
+                answers = stream(parsed, context)
+                if isawaitable(answers):  # it writes to the context itself, as Health.Watch does
+                    await answers
+                    return
+                async for message in answers:
+                    await context.write(message)
 
         return answer
 
     async def _admit(self, method: str, context: Context, outcome: "_Outcome") -> None:
+        self._drain.admit()
         caller = await self._authenticator.authenticate(context)
         outcome.call = Call(caller)
         CURRENT_CALL.set(outcome.call)

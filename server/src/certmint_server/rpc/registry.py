@@ -3,14 +3,14 @@
 from typing import Any
 
 import grpc
+
 from certmint.ca.v1 import registry_service_pb2 as pb
 from certmint.ca.v1.registry_service_pb2_grpc import RegistryServiceServicer
-
 from certmint_server.clock import Clock
 from certmint_server.errors import CertificateNotFoundError, IdentityNotAllowedError
 from certmint_server.issuers.issuer import Issuers
 from certmint_server.registry.callers import Caller
-from certmint_server.registry.certificate import CertificateStatus, parse_serial_hex
+from certmint_server.registry.certificate import CertificateStatus, parse_serial_hex, serial_hex
 from certmint_server.registry.certificates import CertificateFilter, CertificateStore
 from certmint_server.registry.names import parse_dns_name
 from certmint_server.rpc import wire
@@ -40,7 +40,7 @@ class RegistryServicer(RegistryServiceServicer):
         caller = current_caller()
         if record is None or not (caller.sees_all or record.identity == caller.identity):
             raise CertificateNotFoundError("There is no such certificate, or it is not yours.", field="serial_hex")
-        log_serial(request.serial_hex)
+        log_serial(serial_hex(serial))
         return pb.GetCertificateResponse(
             certificate=wire.certificate_message(record, self._clock.now(), with_der=True),
             chain_der=(record.certificate_der, *self._issuers.chain_der(issuer)),

@@ -4,6 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+
 from certmint.ca.v1 import (
     admin_service_pb2,
     admin_service_pb2_grpc,
@@ -14,13 +18,11 @@ from certmint.ca.v1 import (
     trust_service_pb2,
     trust_service_pb2_grpc,
 )
-from google.protobuf.descriptor import ServiceDescriptor
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2
-
+from certmint_server.errors import ConfigError
 from certmint_server.rpc.admin import AdminServicer
 from certmint_server.rpc.certificate_authority import CertificateAuthorityServicer
 from certmint_server.rpc.credentials import RotatingCredentials
+from certmint_server.rpc.drain import Drain
 from certmint_server.rpc.identity import PeerAuthenticator
 from certmint_server.rpc.interceptors import CallInterceptor
 from certmint_server.rpc.policy import verify_every_method_has_a_row
@@ -57,8 +59,9 @@ class RPCServer:
     """A gRPC server over mTLS. Health and reflection stand behind the same checks as everything else."""
 
     def __init__(self, servicers: Servicers, authenticator: PeerAuthenticator) -> None:
+        self._drain = Drain()
         self._server = grpc.aio.server(
-            interceptors=[CallInterceptor(authenticator, default_deadline=DEFAULT_DEADLINE_SECONDS)],
+            interceptors=[CallInterceptor(authenticator, self._drain, default_deadline=DEFAULT_DEADLINE_SECONDS)],
             options=_OPTIONS,
             maximum_concurrent_rpcs=MAXIMUM_CONCURRENT_RPCS,
         )
@@ -72,17 +75,21 @@ class RPCServer:
         """Serves at `host:port`; port 0 takes a free one. Returns the port.
 
         Raises:
-            RuntimeError: the address is taken, or not one of this machine.
+            ConfigError: the address is taken, or not one of this machine.
         """
-        port = self._server.add_secure_port(address, credentials.server_credentials)
+        try:
+            port = self._server.add_secure_port(address, credentials.server_credentials)
+        except RuntimeError as error:  # all that grpc raises
+            raise ConfigError(f"Cannot listen on {address}: it is taken, or not of this machine.") from error
         await self._server.start()
         for service in ("", *(service.full_name for service in self._services)):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         return port
 
     async def stop(self, grace: float) -> None:
-        """Takes no new calls, lets those under way end for `grace` seconds, and closes."""
+        """Ends the streams, takes no new calls, lets those under way end for `grace` seconds, and closes."""
         await self._health.enter_graceful_shutdown()
+        await self._drain.run()
         await self._server.stop(grace)
 
     def _register(self, servicers: Servicers) -> Sequence[ServiceDescriptor]:

@@ -3,10 +3,10 @@
 from typing import Any
 
 import grpc
+
 from certmint.ca.v1 import resources_pb2
 from certmint.ca.v1 import trust_service_pb2 as pb
 from certmint.ca.v1.trust_service_pb2_grpc import TrustServiceServicer
-
 from certmint_server.issuers.issuer import Issuers
 
 

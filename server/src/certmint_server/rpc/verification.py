@@ -3,6 +3,9 @@
 import ipaddress
 from collections.abc import Sequence
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from certmint.ca.v1 import certificate_authority_service_pb2 as pb
 from certmint.ca.v1 import resources_pb2
 from certmint.verification import (
@@ -19,9 +22,6 @@ from certmint.verification import (
     Verdict,
     parse_chain,
 )
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from certmint_server.errors import CertificateMalformedError, FieldInvalidError, NameInvalidError
 from certmint_server.registry.certificate import serial_hex
 from certmint_server.rpc import wire

@@ -6,10 +6,10 @@ from enum import IntEnum
 from typing import TypeVar
 from uuid import UUID
 
-from certmint.ca.v1 import admin_service_pb2, resources_pb2
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from certmint.ca.v1 import admin_service_pb2, resources_pb2
 from certmint_server.errors import FieldInvalidError, RequestIdInvalidError
 from certmint_server.issuance.keys import KeyType
 from certmint_server.issuance.profile import ProfileConfig, StoredProfile

@@ -48,9 +48,7 @@ class SQLCertificateStore:
         issuer_key = self._start_issuer(connection, after)
         # One row more tells whether there is a next page.
         rows = connection.execute(listing.page(after, issuer_key, limit + 1)).all()
-        found = [
-            (record_of(row, self._issuer_keys.issuer_id(connection, row.issuer_key)), row) for row in rows[:limit]
-        ]
+        found = [(record_of(row, self._issuer_keys.issuer_id(connection, row.issuer_key)), row) for row in rows[:limit]]
         next_key = listing.key_of(*found[-1]) if len(rows) > limit else None
         return CertificatePage([record for record, row in found if listing.comes_here(record, row)], next_key)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, case, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, delete, insert, or_, select, update
 
 from certmint_server.clock import whole_seconds
 from certmint_server.registry.certificate import RevocationReason
@@ -124,13 +124,15 @@ class SQLCRLStore:
         if connection.execute(statement).rowcount == 0:
             return False
         row = {"issuer_key": issuer_key, "shard": crl.shard, "entry_count": crl.entry_count, "crl_der": crl.crl_der}
-        connection.execute(delete(crl_table).where(crl_table.c.issuer_key == issuer_key, crl_table.c.shard == crl.shard))
+        connection.execute(
+            delete(crl_table).where(crl_table.c.issuer_key == issuer_key, crl_table.c.shard == crl.shard)
+        )
         connection.execute(insert(crl_table).values(row))
         return True
 
 
 def _is_shard(issuer_key: Any, shard: Any) -> ColumnElement[bool]:
-    return (_shard.issuer_key == issuer_key) & (_shard.shard == shard)
+    return and_(_shard.issuer_key == issuer_key, _shard.shard == shard)
 
 
 def _select_shards() -> Select[Any]:
@@ -151,7 +153,7 @@ def _state(row: Row[Any]) -> ShardState:
     )
 
 
-def _entry(row: Row[Any]) -> CRLEntry:
+def _entry(row: Row[Any, Any, Any]) -> CRLEntry:
     return CRLEntry(row.serial, row.revoked_at, RevocationReason(row.revocation_reason))
 
 

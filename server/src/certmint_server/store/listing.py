@@ -7,9 +7,9 @@ one for its index and checks the others row by row.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Row, Select, Table, literal, select, tuple_
+from sqlalchemy import ColumnElement, FromClause, Row, Select, Table, exists, literal, select, tuple_
 
 from certmint_server.clock import whole_seconds
 from certmint_server.registry.certificate import CertificateRecord, CertificateStatus
@@ -28,7 +28,7 @@ class Listing:
     prefix: str | None
 
     @classmethod
-    def of(cls, wanted: CertificateFilter) -> "Listing":
+    def of(cls, wanted: CertificateFilter) -> Self:
         """The list of what is wanted."""
         suffix = wanted.dns_name_suffix
         return cls(wanted, None if suffix is None else reverse_dns_name(suffix) + ".")
@@ -83,13 +83,21 @@ class Listing:
         if self.prefix is not None:
             # The dot's successor ends the names that begin with the prefix.
             end = self.prefix[:-1] + chr(ord(".") + 1)
-            return [name.c.kind == NameKind.DNS.value, name.c.value_reversed < end]
+            return [name.c.kind == NameKind.DNS.value, name.c.value_reversed < end, *self._identity_conditions()]
         if self.wanted.dns_name is not None:
             value = reverse_dns_name(self.wanted.dns_name)
-            return [name.c.kind == NameKind.DNS.value, name.c.value_reversed == value]
+            return [*_is_named(name, NameKind.DNS, value), *self._identity_conditions()]
         if self.wanted.identity is not None:
-            return [name.c.kind == NameKind.IDENTITY.value, name.c.value_reversed == self.wanted.identity]
+            return _is_named(name, NameKind.IDENTITY, self.wanted.identity)
         return []
+
+    def _identity_conditions(self) -> list[ColumnElement[bool]]:
+        """Of a list that goes by DNS names: `certificate.identity` has no index, so another row of `name` is asked."""
+        if self.wanted.identity is None:
+            return []
+        other = name.alias("identity_name")
+        same = [other.c[column] == name.c[column] for column in ("not_after", "issuer_key", "serial")]
+        return [exists().where(*_is_named(other, NameKind.IDENTITY, self.wanted.identity), *same)]
 
     def _expiry_conditions(self) -> list[ColumnElement[bool]]:
         not_after = self._source.c.not_after
@@ -105,8 +113,6 @@ class Listing:
 
     def _certificate_conditions(self) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = []
-        if self.wanted.identity is not None:
-            conditions.append(certificate.c.identity == self.wanted.identity)
         if self.wanted.profile is not None:
             conditions.append(certificate.c.profile == self.wanted.profile)
         if self.wanted.status is not None:
@@ -120,6 +126,10 @@ class Listing:
         if self.wanted.status is CertificateStatus.VALID:
             bounds.append(self.wanted.now)
         return max((_ceiling(bound) for bound in bounds if bound), default=None)
+
+
+def _is_named(names: FromClause, kind: NameKind, value: str) -> list[ColumnElement[bool]]:
+    return [names.c.kind == kind.value, names.c.value_reversed == value]
 
 
 def _ceiling(moment: datetime) -> datetime:

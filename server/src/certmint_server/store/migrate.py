@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 import certmint_server
 from certmint_server.errors import ConfigError
-from certmint_server.store.engine import create_sqlite_file, open_reader, open_writer, sqlite_path
+from certmint_server.store.engine import create_sqlite_file, open_reader, open_writer, sqlite_path, transactional
 from certmint_server.store.failure import unavailable_on_failure
 
 # Any number that nothing else locks in the same database.
@@ -30,7 +30,7 @@ def migrate(url: str) -> None:
         if not path.parent.is_dir():
             raise ConfigError(f"The folder of the database, {path.parent}, does not exist.")
         create_sqlite_file(path)
-    engine = open_writer(url, patience_seconds=_PATIENCE_SECONDS)
+    engine = transactional(open_writer(url, patience_seconds=_PATIENCE_SECONDS))
     try:
         with unavailable_on_failure(), engine.begin() as connection:
             if engine.dialect.name == "postgresql":

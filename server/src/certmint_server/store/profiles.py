@@ -54,7 +54,8 @@ class SQLProfileStore:
                 raise VersionMismatchError("The profile changed since you read it. Read it again.", field="version")
             detail = {"version": str(profile.version)}
             add_event(
-                connection, Event(Action.PROFILE_APPLIED, profile.applied_by, profile.config.name, profile.applied_at, detail)
+                connection,
+                Event(Action.PROFILE_APPLIED, profile.applied_by, profile.config.name, profile.applied_at, detail),
             )
 
         await self._writer.run(add)

@@ -19,12 +19,9 @@ class Recorder:
     """Records groups of certificates, in the thread of the writer."""
 
     def __init__(self, engine: Engine, issuer_keys: IssuerKeys, clock: Clock) -> None:
-        if engine.dialect.name == "postgresql":
-            self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
-            self._record_entries = recording_postgresql.record_entries
-        else:
-            self._engine = engine
-            self._record_entries = recording_sqlite.record_entries
+        is_postgresql = engine.dialect.name == "postgresql"
+        self._record_entries = (recording_postgresql if is_postgresql else recording_sqlite).record_entries
+        self._engine = engine
         self._issuer_keys = issuer_keys
         self._clock = clock
 

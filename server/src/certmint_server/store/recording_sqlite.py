@@ -16,6 +16,8 @@ from certmint_server.store.schema import blocked_key, certificate, event, issuan
 
 # A list of values is padded to one of these lengths, so that few statements are ever prepared.
 _LIST_LENGTHS = (1, 8, 64, 256)
+# Rows that one statement inserts; 256 certificates of 16 columns stay below SQLite's 32,766 parameters.
+_ROW_COUNTS = (256, 64, 16, 4, 1)
 
 
 def _compile(statement: ClauseElement, columns: Sequence[str] | None = None) -> str:
@@ -36,19 +38,33 @@ def record_entries(connection: Connection, entries: Sequence[Entry], recorded_at
     """Writes what may be recorded; the positions in `entries` of what was. Each position else is to be settled."""
     positions = _fresh(connection, entries)
     fresh = [entries[position] for position in positions]
-    _execute(connection, _INSERT_REQUEST, [
-        (*entry.request, entry.certificate.issuer_key, entry.certificate.serial, recorded_at)
-        for entry in fresh if entry.request
-    ])
-    _execute(connection, _INSERT_CERTIFICATE, [tuple(entry.certificate) for entry in fresh])
-    _execute(connection, _INSERT_NAME, [
-        (kind, value, entry.certificate.not_after, entry.certificate.issuer_key, entry.certificate.serial)
-        for entry in fresh for kind, value in entry.names
-    ])
-    _execute(connection, _INSERT_EVENT, [
-        (Action.CERTIFICATE_ISSUED.value, entry.certificate.requested_by, entry.subject, recorded_at)
-        for entry in fresh
-    ])
+    _insert_rows(
+        connection,
+        _INSERT_REQUEST,
+        [
+            (*entry.request, entry.certificate.issuer_key, entry.certificate.serial, recorded_at)
+            for entry in fresh
+            if entry.request
+        ],
+    )
+    _insert_rows(connection, _INSERT_CERTIFICATE, [tuple(entry.certificate) for entry in fresh])
+    _insert_rows(
+        connection,
+        _INSERT_NAME,
+        [
+            (kind, value, entry.certificate.not_after, entry.certificate.issuer_key, entry.certificate.serial)
+            for entry in fresh
+            for kind, value in entry.names
+        ],
+    )
+    _insert_rows(
+        connection,
+        _INSERT_EVENT,
+        [
+            (Action.CERTIFICATE_ISSUED.value, entry.certificate.requested_by, entry.subject, recorded_at)
+            for entry in fresh
+        ],
+    )
     return set(positions)
 
 
@@ -78,7 +94,7 @@ def _rows_with(
         part = values[start : start + _LIST_LENGTHS[-1]]
         length = next(length for length in _LIST_LENGTHS if length >= len(part))
         padding = [part[-1]] * (length - len(part))
-        yield from connection.exec_driver_sql(select_with(length), (*part, *padding)).tuples()
+        yield from connection.exec_driver_sql(select_with(length), (*part, *padding))
 
 
 @cache
@@ -90,15 +106,29 @@ def _select_blocked(length: int) -> str:
 @cache
 def _select_requests(length: int) -> str:
     columns = issuance_request.c
-    return _compile(
-        select(columns.request_id, columns.requester).where(columns.request_id.in_(_parameters(length)))
-    )
+    return _compile(select(columns.request_id, columns.requester).where(columns.request_id.in_(_parameters(length))))
 
 
 def _parameters(length: int) -> list[BindParameter[bytes]]:
     return [bindparam(f"value_{position}") for position in range(length)]
 
 
-def _execute(connection: Connection, statement: str, rows: list[tuple[Any, ...]]) -> None:
-    if rows:
-        connection.exec_driver_sql(statement, rows)
+def _insert_rows(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Inserts rows by as few statements as there are powers of four in their number.
+
+    An executemany would be one call too, but sqlite3 gives the GIL away and takes it back at every row: beside an event
+    loop that holds it, that cost more than all else together.
+    """
+    done = 0
+    for length in _ROW_COUNTS:
+        while len(rows) - done >= length:
+            values = tuple(value for row in rows[done : done + length] for value in row)
+            connection.exec_driver_sql(_of_rows(statement, length), values)
+            done += length
+
+
+@cache
+def _of_rows(statement: str, length: int) -> str:
+    """An INSERT of one row, made one of `length` rows."""
+    head, keyword, row = statement.rpartition(" VALUES ")
+    return head + keyword + ", ".join([row] * length)

@@ -48,7 +48,11 @@ class SQLRegistrationStore:
 
         def create(connection: Connection) -> None:
             if not insert_if_absent(
-                connection, _table, identity=registration.grant.identity, created_at=registration.created_at, **_changeable(registration)
+                connection,
+                _table,
+                identity=registration.grant.identity,
+                created_at=registration.created_at,
+                **_changeable(registration),
             ):
                 raise RegistrationExistsError("This identity is registered already.", field="registration.identity")
             _audit(connection, Action.REGISTRATION_CREATED, registration)

@@ -64,7 +64,9 @@ class SQLBlockedKeyStore:
         """(SHA-256 of the SPKI, when it was blocked) of all blocked at or after `moment`."""
         columns = blocked_key.c
         query = select(columns.spki_sha256, columns.blocked_at).where(columns.blocked_at >= moment)
-        return await self._reader.run(lambda connection: connection.execute(query).tuples().all())
+        return await self._reader.run(
+            lambda connection: [(row.spki_sha256, row.blocked_at) for row in connection.execute(query)]
+        )
 
 
 def _is_changed(row: Row[Any], reason: RevocationReason) -> bool:

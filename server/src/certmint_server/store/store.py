@@ -3,12 +3,13 @@
 import asyncio
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Self
 
 from certmint_server.clock import Clock
 from certmint_server.issuance.log import CertificateLog
 from certmint_server.store.certificates import SQLCertificateStore
 from certmint_server.store.crls import SQLCRLStore
-from certmint_server.store.engine import open_reader, open_writer
+from certmint_server.store.engine import open_reader, open_writer, transactional
 from certmint_server.store.issuers import SQLIssuerStore
 from certmint_server.store.migrate import verify_current
 from certmint_server.store.profiles import SQLProfileStore
@@ -36,7 +37,7 @@ class Store:
     _writer: Writer
 
     @classmethod
-    async def open(cls, url: str, *, clock: Clock) -> "Store":
+    async def open(cls, url: str, *, clock: Clock) -> Self:
         """Opens a database that `migrate` has made: `sqlite:///<path>` or `postgresql://...`.
 
         The clock dates requests and the events of issuance; all else carries its time with it.
@@ -48,7 +49,7 @@ class Store:
         await asyncio.to_thread(verify_current, url)
         issuer_keys = IssuerKeys()
         writing = open_writer(url)
-        writer = Writer(writing, Recorder(writing, issuer_keys, clock))
+        writer = Writer(transactional(writing), Recorder(writing, issuer_keys, clock))
         reader = Reader(open_reader(url))
         return cls(
             issuers=SQLIssuerStore(reader, writer),
@@ -68,7 +69,7 @@ class Store:
         await self._writer.close()
         await self._reader.close()
 
-    async def __aenter__(self) -> "Store":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

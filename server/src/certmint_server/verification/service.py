@@ -7,6 +7,9 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from certmint.verification import (
     ExpectedName,
     PathResult,
@@ -20,9 +23,6 @@ from certmint.verification import (
     build_path,
     conclude,
 )
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from certmint_server.clock import Clock, whole_seconds
 from certmint_server.errors import CRLNotFoundError
 from certmint_server.issuers.issuer import Issuer, Issuers

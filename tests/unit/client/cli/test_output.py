@@ -1,9 +1,7 @@
 import os
 import pty
-from collections.abc import Iterator
 
 import pytest
-
 from certmint.ca.v1.registry_service_pb2 import ListCertificatesResponse
 from certmint.ca.v1.resources_pb2 import Certificate
 from certmint.cli.output import Answer, Facts, Table, json_value, render, show
@@ -53,24 +51,18 @@ def test_json_has_every_field_under_its_name_in_the_proto() -> None:
     assert certificate["status"] == "CERTIFICATE_STATUS_UNSPECIFIED"
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """Standard output is a terminal 30 columns wide; gives the end to read what is shown."""
-    ours, theirs = pty.openpty()
-    with open(theirs, "w", encoding="utf-8") as screen:  # noqa: PTH123 - a descriptor
-        monkeypatch.setattr("sys.stdout", screen)
-        monkeypatch.setenv("COLUMNS", "30")
-        yield ours
-    os.close(ours)
-
-
 @pytest.mark.parametrize("no_color", ["", "1"])
 def test_a_terminal_gets_its_width_and_colours_unless_they_are_not_wanted(
-    terminal: int, monkeypatch: pytest.MonkeyPatch, no_color: str
+    monkeypatch: pytest.MonkeyPatch, no_color: str
 ) -> None:
     monkeypatch.setenv("NO_COLOR", no_color)
-    show(Answer(Certificate(), [TABLE]), as_json=False)
-    shown = os.read(terminal, 4096).decode()
+    monkeypatch.setenv("COLUMNS", "30")
+    reader, terminal = pty.openpty()
+    with os.fdopen(terminal, "w") as screen, monkeypatch.context() as patched:
+        patched.setattr("sys.stdout", screen)
+        show(Answer(Certificate(), [TABLE]), as_json=False)
+        shown = os.read(reader, 4096).decode()
+    os.close(reader)
     assert ("\x1b[32m" in shown) == (not no_color)
     assert len(shown.splitlines()[0]) <= 30
     assert "\N{HORIZONTAL ELLIPSIS}" in shown

@@ -5,14 +5,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from google.protobuf.duration_pb2 import Duration
-from hypothesis import given
-from hypothesis import strategies as st
-
 from certmint.ca.v1 import admin_service_pb2 as admin
 from certmint.ca.v1 import resources_pb2 as resources
 from certmint.cli import durations
 from certmint.cli.profile_file import ProfileFileError, parse_profile, profile_toml
+from google.protobuf.duration_pb2 import Duration
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tests.unit.client.cli.conftest import Certmint
 from tests.unit.client.peer import Peer
 
@@ -94,7 +94,9 @@ def test_lengths_of_time_survive_being_written(number: int, unit: str) -> None:
     assert durations.parse(durations.text(Duration(seconds=seconds % 10**9))) == timedelta(seconds=seconds % 10**9)
 
 
-@pytest.mark.parametrize("text", ["", "1", "d", "1w", "1.5h", "-1h", "1h30m", " 1h", "١h", "1" * 10 + "s"])
+@pytest.mark.parametrize(
+    "text", ["", "1", "d", "1w", "1.5h", "-1h", "1h30m", " 1h", "\N{ARABIC-INDIC DIGIT ONE}h", "1" * 10 + "s"]
+)
 def test_what_is_no_length_of_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="whole number with a unit"):
         durations.parse(text)

@@ -1,6 +1,9 @@
 import asyncio
 import signal
+import socket
 import time
+from contextlib import suppress
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -8,7 +11,8 @@ import pytest
 from certmint_server.errors import ConfigError
 from certmint_server.http.app import make_app
 from certmint_server.http.serve import HTTPServer, listen
-from certmint_server.revocation.crls import CRLs
+from certmint_server.revocation.crls import CRLs, PublishedCRL
+from tests.unit.server.authority import ISSUING, NOW
 from tests.unit.server.database import ISSUERS, Database
 from tests.unit.server.http.serving import exchange, serving
 
@@ -37,16 +41,14 @@ async def test_several_requests_share_a_connection(database: Database) -> None:
     "request_bytes",
     [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64) + b"\r\n\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"GET /bundle.pem HTTP/9.9\r\n\r\n",
         b"GET\r\n\r\n",
         b"GET /bundle.pem HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n",
         b"GET /bundle.pem HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
         b"GET /bundle.pem HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         b"GET /bundle.pem HTTP/1.1\r\n\r\n",
         GET + b"X: " + b"a" * 10_000,
-        b"GET /" + b"a" * 10_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-        GET + b"".join(b"X-%d: a\r\n" % number for number in range(2000)),
+        b"GET /" + b"a" * 1_000_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        GET + b"".join(b"X-%d: a\r\n" % number for number in range(200_000)),
     ],
 )
 async def test_what_is_not_a_request_we_read_is_refused_and_closed(database: Database, request_bytes: bytes) -> None:
@@ -85,21 +87,46 @@ async def test_a_websocket_is_not_opened(database: Database) -> None:
         writer.close()
 
 
-async def test_a_header_that_drips_in_does_not_hold_a_connection(database: Database) -> None:
+async def drip_header(address: tuple[str, int]) -> float:
+    """Sends a header line every half second; the seconds until the server has enough."""
+    reader, writer = await asyncio.open_connection(*address)
+    started = time.monotonic()
+    writer.write(GET)
+    while not reader.at_eof() and time.monotonic() - started < 30:
+        writer.write(b"X: y\r\n")
+        with suppress(TimeoutError, ConnectionError):
+            await asyncio.wait_for(reader.read(1), 0.5)
+    writer.close()
+    return time.monotonic() - started
+
+
+async def stop_reading(address: tuple[str, int], path: str) -> int:
+    """Asks for much, reads nothing for longer than the server is patient; the bytes that came in the end."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(connection, address)
+        await loop.sock_sendall(connection, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        await asyncio.sleep(12)
+        received = 0
+        with suppress(ConnectionError):
+            while chunk := await asyncio.wait_for(loop.sock_recv(connection, 1 << 16), 5):
+                received += len(chunk)
+        return received
+
+
+async def test_neither_a_header_that_drips_in_nor_a_reader_that_stops_holds_a_connection(database: Database) -> None:
+    issuer_id = ISSUING.issuer.issuer_id
+    large = PublishedCRL(issuer_id, 1, 7, NOW, NOW + timedelta(days=1), 0, bytes(16 * 1024 * 1024))
+    assert await database.crls.publish_crl(large)
     async with serving(database) as address:
-        reader, writer = await asyncio.open_connection(*address)
-        started = time.monotonic()
-        writer.write(GET)
-        while not reader.at_eof() and time.monotonic() - started < 20:
-            writer.write(b"X: y\r\n")
-            try:
-                await asyncio.wait_for(reader.read(1), 0.5)
-            except TimeoutError:
-                continue
-            except ConnectionError:
-                break
-        assert 9 < time.monotonic() - started < 13
-        writer.close()
+        held, received = await asyncio.gather(drip_header(address), stop_reading(address, f"/crl/{issuer_id}/1.crl"))
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(f"http://{address[0]}:{address[1]}/crl/{issuer_id}/1.crl")
+    assert 9 < held < 14
+    assert received < len(large.crl_der)
+    assert answer.content == large.crl_der
 
 
 async def test_a_connection_that_is_done_with_is_closed_after_some_seconds(database: Database) -> None:

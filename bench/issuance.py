@@ -1,0 +1,224 @@
+"""Server CPU per SignCSR, on both engines, beside the floor and a bare mTLS echo, all in one run.
+
+    python bench/issuance.py [--calls 3000] [--rounds 3] [--json FILE]
+
+The unit is CPU time, user and system, of the server process per call, from the kernel's accounting (Linux). The load
+comes from another process. A round visits every server and every number of callers in turn, so that what else the
+machine does falls on all alike; the median of the rounds is shown, and the multiple of the floor, which carries over to
+other machines.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import grpc
+from certmint import Client, Identity, Registration, keys
+from certmint.ca.v1.certificate_authority_service_pb2 import SignCSRRequest
+from certmint.ca.v1.certificate_authority_service_pb2_grpc import CertificateAuthorityServiceStub
+from certmint.credentials import channel_credentials
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from bench.accounting import cpu_seconds
+from bench.steps import Steps, measure_steps
+from tests.integration.authority import make_authority, serving
+from tests.postgres import postgres_cluster
+
+CALLERS = (1, 8, 64)
+DISTINCT_CSRS = 500
+IDENTITY = "spiffe://demo.test/bench"
+DNS_NAMES = ["a.bench.demo.test", "b.bench.demo.test", "c.bench.demo.test"]
+# Multiples of the floor that the best rival of each kind needed, measured elsewhere: server CPU per certificate stored.
+RIVALS = {
+    ("SQLite", 8): (10.5, "cfssl, SQLite"),
+    ("SQLite", 64): (8.7, "step-ca, badger"),
+    ("PostgreSQL", 8): (14.6, "cfssl, with the database's share"),
+    ("PostgreSQL", 64): (19.4, "cfssl, with the database's share"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server under load: its process, and the database's if it has one."""
+
+    name: str
+    address: str
+    identity: Identity
+    pid: int
+    database_pid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """CPU microseconds per call of the server and its database, and calls per second."""
+
+    target: str
+    callers: int
+    server: float
+    database: float
+    rate: float
+
+
+def main() -> None:
+    options = parse_arguments()
+    with ExitStack() as stack:
+        targets = [stack.enter_context(make()) for make in (echo, sqlite, postgresql)]
+        csrs = [keys.csr_der(keys.generate(), dns_names=DNS_NAMES) for _ in range(DISTINCT_CSRS)]
+        readings, floors = [], []
+        for round_number in range(options.rounds + 1):
+            floors.append(floor())
+            for callers in CALLERS:
+                for target in targets:
+                    say(f"round {round_number}/{options.rounds}: {target.name}, {callers} callers")
+                    reading = measure(target, callers, options.calls if callers > 1 else options.calls // 3, csrs)
+                    if round_number:  # the first one warms up
+                        readings.append(reading)
+        say("steps")
+        steps = measure_steps(csrs)
+    report(readings, statistics.median(floors), steps)
+    if options.json:
+        options.json.write_text(json.dumps([asdict(reading) for reading in readings], indent=2), encoding="utf-8")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=3000, help="calls per reading (a third of them for 1 caller)")
+    parser.add_argument("--rounds", type=int, default=3, help="readings of each kind")
+    parser.add_argument("--json", type=Path, help="write every reading here")
+    return parser.parse_args()
+
+
+@contextmanager
+def sqlite() -> Iterator[Target]:
+    with issuing("SQLite", "sqlite:///certmint.db") as target:
+        yield target
+
+
+@contextmanager
+def postgresql() -> Iterator[Target]:
+    with postgres_cluster(durable=True) as cluster:
+        url = cluster.url(cluster.create_database())
+        with issuing("PostgreSQL", url, database_pid=cluster.pid) as target:
+            yield target
+
+
+@contextmanager
+def issuing(name: str, database_url: str, database_pid: int | None = None) -> Iterator[Target]:
+    with tempfile.TemporaryDirectory(prefix="certmint-bench-") as folder:
+        authority = make_authority(Path(folder, "ca"), database_url=database_url)
+        with serving(authority.data) as server:
+            with authority.operator(server) as operator:
+                operator.create_registration(
+                    Registration(identity=IDENTITY, dns_names=DNS_NAMES, profiles=["service"])
+                )
+                identity = enroll(operator, server.address)
+            yield Target(name, server.address, identity, server.process.pid, database_pid)
+
+
+def enroll(operator: Client, address: str) -> Identity:
+    key = keys.generate()
+    answer = operator.sign_csr(keys.csr_der(key), identity=IDENTITY)
+    roots_der = operator.get_trust_bundle().trust_bundle.roots_der
+    return Identity.from_der(key=key, chain_der=answer.chain_der, trust_bundle_der=roots_der, server=address)
+
+
+@contextmanager
+def echo() -> Iterator[Target]:
+    """A bare grpc.aio server over mTLS on the same kind of loop, answering with as many bytes as SignCSR does."""
+    with tempfile.TemporaryDirectory(prefix="certmint-echo-") as folder:
+        authority = make_authority(Path(folder, "ca"))
+        command = [sys.executable, "-m", "bench.echo", str(authority.data)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout
+            port = process.stdout.readline().strip()
+            yield Target("bare echo", f"localhost:{port}", authority.operator_identity, process.pid)
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def measure(target: Target, callers: int, calls: int, csrs: list[bytes]) -> Reading:
+    server_before = cpu_seconds(target.pid)
+    database_before = cpu_seconds(target.database_pid, tree=True) if target.database_pid else 0.0
+    started = time.monotonic()
+    asyncio.run(load(target, callers, calls, csrs))
+    elapsed = time.monotonic() - started
+    database_after = cpu_seconds(target.database_pid, tree=True) if target.database_pid else 0.0
+    return Reading(
+        target.name,
+        callers,
+        (cpu_seconds(target.pid) - server_before) / calls * 1e6,
+        (database_after - database_before) / calls * 1e6,
+        calls / elapsed,
+    )
+
+
+async def load(target: Target, callers: int, calls: int, csrs: list[bytes]) -> None:
+    """`calls` calls of SignCSR by so many callers, each over one of at most 8 connections."""
+    left = iter(range(calls))
+    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.ssl_target_name_override", "localhost")]
+    channels = [
+        grpc.aio.secure_channel(target.address, channel_credentials(target.identity), options)
+        for _ in range(min(callers, 8))
+    ]
+
+    async def caller(number: int) -> None:
+        stub = CertificateAuthorityServiceStub(channels[number % len(channels)])
+        for index in left:
+            request = SignCSRRequest(csr_der=csrs[index % len(csrs)], request_id=str(uuid.uuid4()))
+            await stub.SignCSR(request, timeout=60)
+
+    await asyncio.gather(*(caller(number) for number in range(callers)))
+    for channel in channels:
+        await channel.close()
+
+
+def floor() -> float:
+    """CPU microseconds of one raw P-256 verification and one raw P-256 signature."""
+    key, data = ec.generate_private_key(ec.SECP256R1()), b"x" * 500
+    algorithm = ec.ECDSA(hashes.SHA256())
+    signature, public_key = key.sign(data, algorithm), key.public_key()
+    started = time.process_time()
+    for _ in range(1000):
+        public_key.verify(signature, data, algorithm)
+        key.sign(data, algorithm)
+    return (time.process_time() - started) * 1e3
+
+
+def report(readings: list[Reading], base: float, steps: Steps) -> None:
+    print(f"\nfloor (raw P-256 verify + sign): {base:.0f} µs\n")
+    print(f"{'server':<12} {'callers':>7} {'CPU µs':>8} {'database':>9} {'× floor':>8} {'calls/s':>8}   to beat")
+    for target, callers in dict.fromkeys((reading.target, reading.callers) for reading in readings):
+        chosen = [reading for reading in readings if (reading.target, reading.callers) == (target, callers)]
+        server = statistics.median(reading.server for reading in chosen)
+        database = statistics.median(reading.database for reading in chosen)
+        rate = statistics.median(reading.rate for reading in chosen)
+        multiple, rival = RIVALS.get((target, callers), (0.0, ""))
+        beat = f"{multiple:.1f} ({rival})" if rival else ""
+        print(
+            f"{target:<12} {callers:>7} {server:>8.0f} {database or 0:>9.0f} {(server + database) / base:>8.1f} "
+            f"{rate:>8.0f}   {beat}"
+        )
+    print("\nsteps of one SignCSR, in the process (CPU µs)\n")
+    for name, microseconds in steps.items():
+        print(f"  {name:<58} {microseconds:>7.1f}")
+
+
+def say(text: str) -> None:
+    print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
