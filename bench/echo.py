@@ -12,22 +12,18 @@ from typing import Any
 
 import grpc
 import uvloop
+
 from certmint.ca.v1.certificate_authority_service_pb2 import SignCSRRequest, SignCSRResponse
-from certmint.ca.v1.certificate_authority_service_pb2_grpc import (
-    CertificateAuthorityServiceServicer,
-    add_CertificateAuthorityServiceServicer_to_server,
-)
+from certmint_server.cli.options import issuer_passphrase
 from certmint_server.clock import SystemClock
 from certmint_server.config import load_config
 from certmint_server.host import issue_server_certificate
-from certmint_server.cli.options import issuer_passphrase
 from certmint_server.serving import tls_material
 from certmint_server.wiring import open_services
 
 
-class Echo(CertificateAuthorityServiceServicer):
-    async def SignCSR(self, request: SignCSRRequest, context: Any) -> SignCSRResponse:  # noqa: N802, ARG002
-        return SignCSRResponse(chain_der=[b"x" * 800, b"y" * 800])
+async def sign_csr(_request: SignCSRRequest, _context: Any) -> SignCSRResponse:
+    return SignCSRResponse(chain_der=[b"x" * 800, b"y" * 800])
 
 
 async def main(data: Path) -> None:
@@ -36,7 +32,13 @@ async def main(data: Path) -> None:
         pair = await issue_server_certificate(services, config.names)
         material = tls_material(services, pair)
     server = grpc.aio.server()
-    add_CertificateAuthorityServiceServicer_to_server(Echo(), server)
+    method = grpc.unary_unary_rpc_method_handler(
+        sign_csr,
+        request_deserializer=SignCSRRequest.FromString,
+        response_serializer=SignCSRResponse.SerializeToString,
+    )
+    handler = grpc.method_handlers_generic_handler("certmint.ca.v1.CertificateAuthorityService", {"SignCSR": method})
+    server.add_generic_rpc_handlers((handler,))
     credentials = grpc.ssl_server_credentials(
         [(material.private_key_pem, material.chain_pem)], material.client_roots_pem, require_client_auth=True
     )

@@ -23,17 +23,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import grpc
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from tests.integration.authority import make_authority, serving
+from tests.postgres import postgres_cluster
+
+from bench.accounting import cpu_seconds
+from bench.steps import Steps, measure_steps
 from certmint import Client, Identity, Registration, keys
 from certmint.ca.v1.certificate_authority_service_pb2 import SignCSRRequest
 from certmint.ca.v1.certificate_authority_service_pb2_grpc import CertificateAuthorityServiceStub
 from certmint.credentials import channel_credentials
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-
-from bench.accounting import cpu_seconds
-from bench.steps import Steps, measure_steps
-from tests.integration.authority import make_authority, serving
-from tests.postgres import postgres_cluster
 
 CALLERS = (1, 8, 64)
 DISTINCT_CSRS = 500
@@ -119,9 +119,7 @@ def issuing(name: str, database_url: str, database_pid: int | None = None) -> It
         authority = make_authority(Path(folder, "ca"), database_url=database_url)
         with serving(authority.data) as server:
             with authority.operator(server) as operator:
-                operator.create_registration(
-                    Registration(identity=IDENTITY, dns_names=DNS_NAMES, profiles=["service"])
-                )
+                operator.create_registration(Registration(identity=IDENTITY, dns_names=DNS_NAMES, profiles=["service"]))
                 identity = enroll(operator, server.address)
             yield Target(name, server.address, identity, server.process.pid, database_pid)
 

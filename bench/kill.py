@@ -23,12 +23,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tests.integration.authority import Authority, Server, make_authority, start_server
+from tests.postgres import postgres_cluster
+
 from certmint import Identity, aio, calls, errors, keys
 from certmint.ca.v1.certificate_authority_service_pb2 import SignCSRResponse
 from certmint.ca.v1.resources_pb2 import Certificate
-
-from tests.integration.authority import Authority, Server, make_authority, start_server
-from tests.postgres import postgres_cluster
 
 IN_FLIGHT = 64
 DISTINCT_CSRS = 32

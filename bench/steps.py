@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from tests.integration.authority import make_authority
+
 from certmint.ca.v1.certificate_authority_service_pb2 import SignCSRRequest
 from certmint_server.cli.options import issuer_passphrase
 from certmint_server.clock import SystemClock
@@ -18,12 +20,10 @@ from certmint_server.issuance.log import Issuance, RequestKey
 from certmint_server.issuance.request import SignRequest
 from certmint_server.issuance.serial import new_serial
 from certmint_server.registry.callers import Caller
-from certmint_server.registry.certificate import CertificateRecord
+from certmint_server.registry.certificate import CertificateRecord, SubjectNames
 from certmint_server.registry.registration import Grant
 from certmint_server.rpc import wire
 from certmint_server.wiring import Services, open_services
-
-from tests.integration.authority import make_authority
 
 Steps = dict[str, float]
 REPEATS = 1500
@@ -90,8 +90,9 @@ def _issuance(services: Services, certificate_der: bytes) -> Issuance:
         crl_shard=1,
         requested_by="spiffe://demo.test/bench",
         certificate_der=certificate_der,
+        known_names=SubjectNames(tuple(_names())),
     )
-    return Issuance(record, tuple(_names()), (), RequestKey(record.identity, uuid.uuid4(), b"y" * 32))
+    return Issuance(record, RequestKey(record.identity, uuid.uuid4(), b"y" * 32))
 
 
 def _names() -> list[str]:

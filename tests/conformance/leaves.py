@@ -50,7 +50,7 @@ def issuance(
         certificate_der=_sign(serial, not_before, not_after, identity, dns_names, ip_addresses),
         labels=labels or {},
     )
-    return Issuance(record, dns_names, ip_addresses, request)
+    return Issuance(record, request)
 
 
 def request_key(request_id: UUID, *, content: str = "csr", requester: str = PAYMENTS) -> RequestKey:

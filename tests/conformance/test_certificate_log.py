@@ -9,7 +9,7 @@ from tests.conformance.audit_trail import events
 from tests.conformance.conftest import OPERATOR
 from tests.conformance.leaves import NOW, PAYMENTS, issuance, request_key
 
-from certmint_server.errors import KeyBlockedError, RequestIdReusedError, StoreUnavailableError
+from certmint_server.errors import IssuerNotFoundError, KeyBlockedError, RequestIdReusedError, StoreUnavailableError
 from certmint_server.issuance.log import Issuance, Recorded
 from certmint_server.registry.certificate import RevocationReason, serial_hex
 from certmint_server.revocation.service import RevocationOrder
@@ -45,7 +45,7 @@ async def test_a_recorded_certificate_comes_back_as_it_was_given(store: Store, i
     assert recorded == Recorded(issued.certificate, replayed=False)
     assert stored == issued.certificate
     assert stored is not None
-    assert stored.dns_names == issued.dns_names
+    assert stored.dns_names == issued.certificate.dns_names
 
 
 async def test_a_certificate_needs_no_request_id(store: Store, issuer_id: str) -> None:
@@ -175,7 +175,7 @@ async def test_one_that_the_database_refuses_does_not_harm_its_neighbours(
     same_serial = dataclasses.replace(issuance(issuer_id), certificate=taken.certificate)
     invalid = dataclasses.replace(taken.certificate, serial=5, not_after=NOW - timedelta(days=10))
     unstorable = dataclasses.replace(taken.certificate, serial=1 << 170)
-    bad = [same_serial, Issuance(invalid, (), (), None), Issuance(unstorable, (), (), None)]
+    bad = [same_serial, Issuance(invalid, None), Issuance(unstorable, None)]
     good = [issuance(issuer_id) for _ in range(6)]
     together = [good[0], bad[0], *good[1:3], bad[1], good[3], bad[2], *good[4:]]
     outcomes = await asyncio.gather(*map(store.certificate_log.record, together), return_exceptions=True)
@@ -184,6 +184,12 @@ async def test_one_that_the_database_refuses_does_not_harm_its_neighbours(
     for issued in good:
         assert await store.certificates.get_certificate(issuer_id, issued.certificate.serial) == issued.certificate
     assert [action for action, *_ in events(database_url)].count("CERTIFICATE_ISSUED") == 1 + len(good)
+
+
+async def test_a_certificate_of_an_unknown_issuer_is_refused_alone(store: Store, issuer_id: str) -> None:
+    together = [issuance(issuer_id), issuance("0" * 16), issuance(issuer_id)]
+    outcomes = await asyncio.gather(*map(store.certificate_log.record, together), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [Recorded, IssuerNotFoundError, Recorded]
 
 
 async def test_more_than_a_group_at_once_are_all_recorded(store: Store, issuer_id: str) -> None:

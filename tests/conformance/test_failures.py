@@ -133,6 +133,15 @@ async def is_recorded(store: Store, root: Issuer) -> bool:
     return True
 
 
+async def test_of_several_hosts_the_primary_is_used(
+    postgresql_url: str, clock: ManualClock, root: Issuer, tmp_path: Path
+) -> None:
+    several = postgresql_url.replace("?", f"?host={tmp_path}&")
+    async with await Store.open(several, clock=clock) as store:
+        await store.issuers.initialise(AUTHORITY, [root], at=NOW, by=OPERATOR)
+        assert await store.issuers.list_issuers() == [root]
+
+
 async def test_an_unreachable_server_is_reported_as_such(clock: ManualClock, tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailableError) as failed:
         await Store.open(f"postgresql://certmint:secret@/certmint?host={tmp_path}", clock=clock)

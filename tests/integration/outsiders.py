@@ -32,19 +32,18 @@ class CA:
         key: keys.PrivateKey,
         *names: x509.GeneralName,
         usages: Sequence[x509.ObjectIdentifier] = BOTH_USAGES,
-        not_before: datetime | None = None,
-        lifetime: timedelta = timedelta(hours=1),
+        serial_number: int = 0,
     ) -> bytes:
-        """A leaf with these names, DER."""
-        not_before = not_before or self._just_now()
+        """A leaf with these names, valid for an hour, DER."""
+        not_before = self._just_now()
         builder = (
             x509.CertificateBuilder()
             .issuer_name(self.certificate.subject)
             .subject_name(x509.Name([]))
             .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
+            .serial_number(serial_number or x509.random_serial_number())
             .not_valid_before(not_before)
-            .not_valid_after(not_before + lifetime)
+            .not_valid_after(not_before + timedelta(hours=1))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(key_usage(digital_signature=True), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)

@@ -35,7 +35,9 @@ def service(running: Running) -> Iterator[Client]:
         yield client
 
 
-def revoked(client: Client, reason: RevocationReason.ValueType = RevocationReason.REVOCATION_REASON_UNSPECIFIED) -> RevokeResponse:
+def revoked(
+    client: Client, reason: RevocationReason.ValueType = RevocationReason.REVOCATION_REASON_UNSPECIFIED
+) -> RevokeResponse:
     certificate = client.sign_csr(keys.csr_der(keys.generate())).certificate
     return client.revoke(certificate_der=certificate.certificate_der, reason=reason)
 

@@ -182,6 +182,7 @@ def _set(field: str, value: object) -> Callable[[Profile], None]:
         (_set("extended_key_usages", ["0.99"]), "extended_key_usages[0]"),
         (_set("extended_key_usages", ["1.99.1"]), "extended_key_usages[0]"),
         (_set("extended_key_usages", ["1"]), "extended_key_usages[0]"),
+        (_set("extended_key_usages", ["1.2" + ".9999999999" * 19]), "extended_key_usages[0]"),
         (_set("renew_after_percent", 0), "renew_after_percent"),
         (_set("renew_after_percent", 80), "renew_after_percent"),
         (_set("renew_before_percent", 100), "renew_after_percent"),

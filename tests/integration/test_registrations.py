@@ -164,7 +164,9 @@ def test_a_page_token_that_the_list_never_gave_is_refused(running: Running) -> N
 
 @pytest.mark.parametrize("identity", ["", "nobody", "a\0b", "x" * 3000])
 def test_an_identity_that_is_not_registered_is_not_found_or_no_identity(running: Running, identity: str) -> None:
-    expected = errors.FieldInvalidError if "\0" in identity or len(identity) > 2048 else errors.RegistrationNotFoundError
+    expected = (
+        errors.FieldInvalidError if "\0" in identity or len(identity) > 2048 else errors.RegistrationNotFoundError
+    )
     with pytest.raises(expected) as caught:
         running.operator.get_registration(identity)
     assert list(caught.value.fields) == ["identity"]
@@ -182,7 +184,7 @@ def test_get_configuration_says_what_its_caller_may_ask_for(running: Running) ->
     assert [profile.name for profile in answer.profiles] == ["client", "server"]
     active, root = answer.issuers
     assert active.issuer_id == running.issuer().issuer_id
-    assert (active.subject, root.subject) == ("CN=Certmint Issuing CA 1", "CN=Certmint Root CA 1")
+    assert (active.subject, root.subject) == ("CN=Certmint Issuing CA 1,O=Certmint", "CN=Certmint Root CA 1,O=Certmint")
     assert [issuer.crl_shard_count for issuer in answer.issuers] == [1, 1]
     assert answer.maximum_csr_bytes == 16 * 1024
     assert answer.crl_publication_bound.seconds == 5

@@ -42,7 +42,9 @@ def held(service: Client) -> Held:
     return Held(key, service.sign_csr(keys.csr_der(key)).certificate)
 
 
-def revoke(client: Client, certificate: Certificate, reason: RevocationReason.ValueType = UNSPECIFIED) -> RevokeResponse:
+def revoke(
+    client: Client, certificate: Certificate, reason: RevocationReason.ValueType = UNSPECIFIED
+) -> RevokeResponse:
     return client.revoke(issuer_id=certificate.issuer_id, serial_hex=certificate.serial_hex, reason=reason)
 
 
@@ -211,8 +213,6 @@ def assert_blocked(running: Running, key: keys.PrivateKey) -> None:
     registration = running.register()
     for validate_only in (True, False):
         with pytest.raises(errors.KeyBlockedError) as caught:
-            running.operator.sign_csr(
-                keys.csr_der(key), identity=registration.identity, validate_only=validate_only
-            )
+            running.operator.sign_csr(keys.csr_der(key), identity=registration.identity, validate_only=validate_only)
         assert list(caught.value.fields) == ["csr_der"]
     assert not list(running.operator.iterate_certificates(identity=registration.identity))

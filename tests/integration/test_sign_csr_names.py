@@ -183,9 +183,7 @@ def nameless(running: Running) -> str:
 
 def test_a_profile_that_leaves_the_identity_out_certifies_dns_names_alone(running: Running, nameless: str) -> None:
     registration = running.register(dns_names=["web.names.test"], profiles=[nameless])
-    answer = running.operator.sign_csr(
-        keys.csr_der(keys.generate()), identity=registration.identity, profile=nameless
-    )
+    answer = running.operator.sign_csr(keys.csr_der(keys.generate()), identity=registration.identity, profile=nameless)
     certificate = x509.load_der_x509_certificate(answer.certificate.certificate_der)
     assert names(certificate) == ["web.names.test"]
     assert answer.certificate.identity == registration.identity
@@ -201,7 +199,5 @@ def test_the_names_are_those_of_the_registration_of_today(running: Running) -> N
     registration = running.register(dns_names=["old.names.test"], identity=f"spiffe://demo.test/{fresh_name()}")
     registration.dns_names[:] = ["new.names.test"]
     running.operator.update_registration(registration)
-    certificate = running.operator.sign_csr(
-        keys.csr_der(keys.generate()), identity=registration.identity
-    ).certificate
+    certificate = running.operator.sign_csr(keys.csr_der(keys.generate()), identity=registration.identity).certificate
     assert list(certificate.dns_names) == ["new.names.test"]

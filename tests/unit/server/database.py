@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from tests.unit.server.authority import ISSUING, NOW, ROOT
+
 from certmint_server.issuance.log import Issuance
 from certmint_server.issuers.issuer import Authority, Issuers
-from certmint_server.registry.certificate import CertificateRecord, RevocationReason
+from certmint_server.registry.certificate import CertificateRecord, RevocationReason, SubjectNames
 from certmint_server.revocation.crls import CRLStore
 from certmint_server.revocation.service import RevocationOrder
 from certmint_server.store.migrate import migrate
 from certmint_server.store.store import Store
-from tests.unit.server.authority import ISSUING, NOW, ROOT
 
 AUTHORITY = Authority("demo.test", 1)
 ISSUERS = Issuers(AUTHORITY, [ROOT.issuer, ISSUING.issuer], {ISSUING.issuer.issuer_id: ISSUING.signer})
@@ -61,8 +62,9 @@ class Database:
             crl_shard=1,
             requested_by="spiffe://demo.test/payments",
             certificate_der=b"der",
+            known_names=SubjectNames(),
         )
-        await self.store.certificate_log.record(Issuance(certificate, (), (), None))
+        await self.store.certificate_log.record(Issuance(certificate, None))
 
     async def revoke(self, serial: int) -> int:
         """Revokes a certificate; the number of the CRL that is promised to carry it."""

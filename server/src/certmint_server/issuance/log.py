@@ -18,11 +18,9 @@ class RequestKey:
 
 @dataclass(frozen=True, slots=True)
 class Issuance:
-    """A signed certificate to be recorded, with the names in its SAN (URI aside)."""
+    """A signed certificate to be recorded, and the request it answers if that can be repeated."""
 
     certificate: CertificateRecord
-    dns_names: tuple[str, ...]
-    ip_addresses: tuple[str, ...]
     request: RequestKey | None
 
 

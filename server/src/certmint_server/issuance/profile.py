@@ -131,10 +131,19 @@ def _verify_usages(config: ProfileConfig) -> None:
         )
     for position, oid in enumerate(usages):
         field = f"profile.extended_key_usages[{position}]"
-        if not _OID.fullmatch(oid):
+        if not _is_object_identifier(oid):
             raise ProfileInvalidError("Not a dotted object identifier.", field=field)
         if oid == _ANY_EXTENDED_KEY_USAGE:
             raise ProfileInvalidError("anyExtendedKeyUsage would allow what nobody decided.", field=field)
+
+
+def _is_object_identifier(text: str) -> bool:
+    """The library looks at the first two arcs and at the length of the encoding as well (X.660, X.690 section 8.19)."""
+    try:
+        x509.ObjectIdentifier(text)
+    except ValueError:
+        return False
+    return _OID.fullmatch(text) is not None
 
 
 def _verify_renewal(config: ProfileConfig) -> None:

@@ -24,7 +24,7 @@ from certmint_server.issuers.issuer import Issuer, Issuers
 from certmint_server.registry.authorization import authorize_identity, authorize_names, authorize_profile
 from certmint_server.registry.blocked_keys import BlockedKeys
 from certmint_server.registry.callers import Caller
-from certmint_server.registry.certificate import CertificateRecord
+from certmint_server.registry.certificate import CertificateRecord, SubjectNames
 from certmint_server.registry.registration import Grant
 from certmint_server.registry.registrations import Registrations
 
@@ -182,6 +182,7 @@ def _issuance(caller: Caller, request: SignRequest, signed: SignedCertificate) -
         requested_by=caller.identity,
         certificate_der=signed.certificate_der,
         labels=dict(request.labels),
+        known_names=SubjectNames(wanted.dns_names, wanted.ip_addresses),
     )
     key = RequestKey(caller.identity, request.request_id, request.sha256()) if request.request_id else None
-    return Issuance(record, wanted.dns_names, wanted.ip_addresses, key)
+    return Issuance(record, key)

@@ -117,15 +117,13 @@ def make_issuing(
     It serves its CRLs below the same URL as the root.
 
     Raises:
-        ConfigError: the root is expired, the name cannot be part of a distinguished name, or the scheme is not one for
-            the key.
+        ConfigError: the root is expired, the name cannot be in a distinguished name, or the scheme is not the key's.
     """
     if now >= root.not_after:
         raise ConfigError("The root is expired. Make a new one.")
     signer = _make_signer(key)
-    subject = _subject(name, "Issuing CA")
     not_after = min(now + lifetime, root.not_after)
-    builder = _builder(subject, root.certificate.subject, signer, now, not_after)
+    builder = _builder(_subject(name, "Issuing CA"), root.certificate.subject, signer, now, not_after)
     issuer = Issuer(
         certificate_der=_sign(builder, _issuing_extensions(signer.public_key, root), root_signer),
         parent_id=root.issuer_id,

@@ -46,9 +46,20 @@ class Revocation:
     crl_number: int
 
 
+@dataclass(frozen=True, slots=True)
+class SubjectNames:
+    """DNS names and IP addresses (as text) of a SAN, in their order."""
+
+    dns_names: tuple[str, ...] = ()
+    ip_addresses: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class CertificateRecord:
-    """One issued certificate. Times are UTC, in whole seconds; `not_after` is inclusive."""
+    """One issued certificate. Times are UTC, in whole seconds; `not_after` is inclusive.
+
+    `known_names` are the names in its SAN where they are known already; else they are read from its DER when needed.
+    """
 
     issuer_id: str
     serial: int
@@ -63,6 +74,7 @@ class CertificateRecord:
     certificate_der: bytes
     labels: Mapping[str, str] = field(default_factory=dict)
     revocation: Revocation | None = None
+    known_names: SubjectNames | None = field(default=None, repr=False, compare=False)
 
     def status(self, now: datetime) -> CertificateStatus:
         """Where it stands at `now`."""
@@ -75,23 +87,29 @@ class CertificateRecord:
         """SHA-256 of its DER."""
         return hashlib.sha256(self.certificate_der).digest()
 
-    @cached_property
+    @property
     def dns_names(self) -> tuple[str, ...]:
-        """DNSNames of its SAN."""
-        return tuple(name.value for name in self._san if isinstance(name, x509.DNSName))
+        """dNSNames of its SAN."""
+        return self._names.dns_names
 
-    @cached_property
+    @property
     def ip_addresses(self) -> tuple[str, ...]:
-        """IPAddresses of its SAN, as text."""
-        return tuple(str(name.value) for name in self._san if isinstance(name, x509.IPAddress))
+        """iPAddresses of its SAN, as text."""
+        return self._names.ip_addresses
 
     @cached_property
-    def _san(self) -> tuple[x509.GeneralName, ...]:
-        extensions = x509.load_der_x509_certificate(self.certificate_der).extensions
-        try:
-            return tuple(extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
-        except x509.ExtensionNotFound:
-            return ()
+    def _names(self) -> SubjectNames:
+        return self.known_names or _read_names(self.certificate_der)
+
+
+def _read_names(certificate_der: bytes) -> SubjectNames:
+    extensions = x509.load_der_x509_certificate(certificate_der).extensions
+    try:
+        san = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return SubjectNames()
+    addresses = tuple(str(address) for address in san.get_values_for_type(x509.IPAddress))
+    return SubjectNames(tuple(san.get_values_for_type(x509.DNSName)), addresses)
 
 
 SERIAL_BYTES = 20

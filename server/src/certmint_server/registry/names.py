@@ -46,6 +46,6 @@ def parse_ip_address(text: str, *, field: str) -> str:
         address = ipaddress.ip_address(text)
     except ValueError as error:
         raise NameInvalidError("Not an IPv4 or IPv6 address.", field=field) from error
-    if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
-        raise NameInvalidError("An IPv6 address here has no zone.", field=field)
+    if isinstance(address, ipaddress.IPv6Address) and (address.scope_id is not None or address.ipv4_mapped):
+        raise NameInvalidError("An IPv6 address here has no zone, and is not an IPv4 address in disguise.", field=field)
     return str(address)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from certmint_server.clock import Clock, whole_seconds
-from certmint_server.errors import FieldInvalidError, RegistrationNotFoundError
+from certmint_server.errors import FieldInvalidError, RegistrationNotFoundError, VersionMismatchError
 from certmint_server.registry.freshness import FreshCache
 from certmint_server.registry.identity import parse_identity
 from certmint_server.registry.names import parse_dns_name, parse_ip_address
@@ -96,14 +96,15 @@ class Registrations:
         """Replaces what version `version` granted.
 
         Raises:
-            InvalidRequestError: a name is not one.
+            InvalidRequestError: the identity or a name is not one.
             RegistrationNotFoundError: it is not registered.
             VersionMismatchError: it changed since.
         """
-        stored = await self.get(grant.identity)
+        checked = self._checked(grant)
+        stored = await self._read(checked.identity, version)
         now = whole_seconds(self._clock.now())
         registration = Registration(
-            self._checked(grant), version=version + 1, created_at=stored.created_at, updated_at=now, updated_by=by
+            checked, version=version + 1, created_at=stored.created_at, updated_at=now, updated_by=by
         )
         await self._store.update_registration(registration)
         self._fresh.forget(grant.identity)
@@ -116,14 +117,21 @@ class Registrations:
             RegistrationNotFoundError: it is not registered.
             VersionMismatchError: it changed since.
         """
-        stored = await self.get(identity)
+        stored = await self._read(identity, version)
         now = whole_seconds(self._clock.now())
         await self._store.delete_registration(Registration(stored.grant, version, stored.created_at, now, by))
         self._fresh.forget(identity)
 
+    async def _read(self, identity: str, version: int) -> Registration:
+        # The store looks again as it writes; but no database holds every number that a caller may name.
+        stored = await self.get(identity)
+        if stored.version != version:
+            raise VersionMismatchError("The registration changed since you read it. Read it again.", field="version")
+        return stored
+
     def _checked(self, grant: Grant) -> Grant:
         if len(grant.dns_names) + len(grant.ip_addresses) > MAXIMUM_NAMES:
-            raise FieldInvalidError(f"A registration grants at most {MAXIMUM_NAMES} names.", field="dns_names")
+            raise FieldInvalidError(f"A registration grants at most {MAXIMUM_NAMES} names.", field="registration")
         return Grant(
             identity=parse_identity(grant.identity, self._trust_domain, field="registration.identity"),
             dns_names=_unique(parse_dns_name(n, field="registration.dns_names") for n in grant.dns_names),

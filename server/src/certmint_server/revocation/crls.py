@@ -78,16 +78,17 @@ class CRLStore(Protocol):
     async def claim_crl(
         self, state: ShardState, *, now: datetime, lease_until: datetime, carry_from: datetime
     ) -> Claim | None:
-        """Claims the next number and reads the entries, in one transaction; None while another server holds the lease.
+        """Claims the next number, durably, then reads the entries; None while another server holds the lease.
 
-        The number is max(claimed_number + 1, milliseconds since the epoch), and this_update never decreases. A
-        revocation that commits later is promised a larger number. Certificates that expired before `carry_from` are
-        left out.
+        None too if the shard was claimed since `state` was read. The number is max(claimed_number + 1, milliseconds
+        since the epoch), and this_update never decreases. Every revocation that was promised this number or a smaller
+        one is among the entries; one that commits later is promised a larger number. Certificates that expired before
+        `carry_from` are left out.
         """
         ...
 
     async def publish_crl(self, crl: PublishedCRL) -> bool:
-        """Makes it the current one and ends the lease; False if a larger number is published or this_update is older."""
+        """Makes it current and ends the lease; False if a larger number is published or this_update is older."""
         ...
 
     async def current_crl(self, issuer_id: str, shard: int) -> PublishedCRL | None:

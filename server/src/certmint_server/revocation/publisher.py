@@ -70,8 +70,10 @@ class Publisher:
     async def _run(self) -> None:
         while True:
             await self._pass()
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes as the time runs out.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._tick)
+                async with asyncio.timeout(self._tick):
+                    await self._woken.wait()
             self._woken.clear()
 
     async def _pass(self) -> None:

@@ -119,33 +119,45 @@ class _Outcome:
 
     async def __aexit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         if error is None:
-            self._write("OK")
+            self._write(grpc.StatusCode.OK)
         elif isinstance(error, CertmintError):
             await self._refuse(error)
         elif isinstance(error, TimeoutError):
             await self._refuse(DeadlineExceededError("The server's own deadline ended. Set one, and try again."))
         elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
-            self._write("CANCELLED")
+            self._write(grpc.StatusCode.CANCELLED)
         elif isinstance(error, grpc.aio.AbortError):
-            self._write("ABORTED")
+            self._write(_aborted_with(self._context))
         elif isinstance(error, Exception):
-            self._write(INTERNAL_REASON, error=error)
+            self._write(grpc.StatusCode.INTERNAL, INTERNAL_REASON, error=error)
             details = details_of(grpc.StatusCode.INTERNAL, INTERNAL_REASON, INTERNAL_MESSAGE)
             await self._context.abort(grpc.StatusCode.INTERNAL, INTERNAL_MESSAGE, details)
 
     async def _refuse(self, error: CertmintError) -> None:
         code = code_of(error)
-        self._write(error.reason, error=error if error.__cause__ else None)
+        self._write(code, error.reason, error=error if error.__cause__ else None)
         await self._context.abort(code, error.message, details_of(code, error.reason, error.message, error.field))
 
-    def _write(self, outcome: str, *, error: Exception | None = None) -> None:
-        fields = dict(self.call.log_fields) if self.call else {}
-        caller = self.call.caller.identity if self.call else ""
-        milliseconds = round((perf_counter() - self._started) * 1000, 3)
-        write = _log.error if outcome == INTERNAL_REASON else _log.info
+    def _write(self, code: grpc.StatusCode, reason: str = "", *, error: Exception | None = None) -> None:
+        write = _log.error if code is grpc.StatusCode.INTERNAL else _log.info
+        extra: dict[str, Any] = {"reason": reason} if reason else {}
         if error is not None:
-            fields["exc_info"] = error  # type: ignore[assignment]  # structlog renders an exception given here
-        write("rpc", method=self._method, caller=caller, outcome=outcome, duration_ms=milliseconds, **fields)
+            extra["exc_info"] = error
+        write(
+            "rpc",
+            method=self._method,
+            caller=self.call.caller.identity if self.call else "",
+            outcome=code.name,
+            duration_ms=round((perf_counter() - self._started) * 1000, 3),
+            **(self.call.log_fields if self.call else {}),
+            **extra,
+        )
+
+
+def _aborted_with(context: Context) -> grpc.StatusCode:
+    """What a servicer of the library, which aborts by itself, ended a call with."""
+    code = context.code()
+    return next((status for status in grpc.StatusCode if code in (status, status.value[0])), grpc.StatusCode.UNKNOWN)
 
 
 def _parse(handler: Handler, request: bytes) -> Any:

@@ -79,6 +79,10 @@ def _decode(token: str) -> object:
         value: object = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
     except (ValueError, RecursionError) as error:
         raise _invalid() from error
+    texts = [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+    # Every name in a token is; a database keeps neither a NUL nor half of a surrogate pair.
+    if not all(text.isascii() and text.isprintable() for text in texts):
+        raise _invalid()
     return value
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from certmint.ca.v1 import (
@@ -23,6 +23,7 @@ from certmint_server.rpc.admin import AdminServicer
 from certmint_server.rpc.certificate_authority import CertificateAuthorityServicer
 from certmint_server.rpc.credentials import RotatingCredentials
 from certmint_server.rpc.drain import Drain
+from certmint_server.rpc.health import HealthServicer
 from certmint_server.rpc.identity import PeerAuthenticator
 from certmint_server.rpc.interceptors import CallInterceptor
 from certmint_server.rpc.policy import verify_every_method_has_a_row
@@ -65,7 +66,7 @@ class RPCServer:
             options=_OPTIONS,
             maximum_concurrent_rpcs=MAXIMUM_CONCURRENT_RPCS,
         )
-        self._health = health.aio.HealthServicer()
+        self._health = HealthServicer()
         self._services = self._register(servicers)
         verify_every_method_has_a_row(
             f"/{service.full_name}/{method.name}" for service in self._services for method in service.methods

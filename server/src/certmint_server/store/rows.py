@@ -110,7 +110,7 @@ def entry_of(issuance: Issuance, issuer_key: int) -> Entry:
             certificate_der=record.certificate_der,
         ),
         RequestRow(request.request_id.bytes, request.requester, request.request_sha256) if request else None,
-        _names(issuance),
+        _names(record),
         certificate_subject(record.issuer_id, record.serial),
     )
 
@@ -144,10 +144,10 @@ def reverse_dns_name(text: str) -> str:
     return ".".join(reversed(text.split(".")))
 
 
-def _names(issuance: Issuance) -> Sequence[tuple[int, str]]:
-    names = [(int(NameKind.IDENTITY), issuance.certificate.identity)]
-    names += [(int(NameKind.DNS), reverse_dns_name(text)) for text in issuance.dns_names]
-    names += [(int(NameKind.IP), ip_bytes(text).hex()) for text in issuance.ip_addresses]
+def _names(record: CertificateRecord) -> Sequence[tuple[int, str]]:
+    names = [(int(NameKind.IDENTITY), record.identity)]
+    names += [(int(NameKind.DNS), reverse_dns_name(text)) for text in record.dns_names]
+    names += [(int(NameKind.IP), ip_bytes(text).hex()) for text in record.ip_addresses]
     return list(dict.fromkeys(names))
 
 

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from tests.unit.server.database import ISSUERS, Database
+
 from certmint_server.http.app import make_app
 from certmint_server.http.serve import HTTPServer, listen
 from certmint_server.revocation.crls import CRLs
-from tests.unit.server.database import ISSUERS, Database
 
 
 @asynccontextmanager

@@ -6,17 +6,42 @@ import httpx
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID
-
-from certmint_server.revocation.crl import build_crl
-from certmint_server.revocation.crls import Claim, PublishedCRL
 from tests.unit.server.authority import ISSUING, NOW, ROOT, URL
 from tests.unit.server.database import Database
 from tests.unit.server.http.serving import serving
+
+from certmint_server.revocation.crl import build_crl
+from certmint_server.revocation.crls import Claim, PublishedCRL
 
 ISSUER_ID = ISSUING.issuer.issuer_id
 CRL = f"/crl/{ISSUER_ID}/1.crl"
 CERTIFICATE = f"/aia/{ISSUER_ID}.cer"
 BUNDLE = "/bundle.pem"
+NOT_THERE = (
+    "/",
+    "/crl",
+    "/crl/",
+    f"/crl/{ISSUER_ID}",
+    f"/crl/{ISSUER_ID}/",
+    f"/crl/{ISSUER_ID}/0.crl",
+    f"/crl/{ISSUER_ID}/2.crl",
+    f"/crl/{ISSUER_ID}/01.crl",
+    f"/crl/{ISSUER_ID}/-1.crl",
+    f"/crl/{ISSUER_ID}/%31%00.crl",
+    f"/crl/{ISSUER_ID}/1.crl/",
+    f"/crl/{ISSUER_ID}/{'9' * 3000}.crl",
+    f"/crl/{ISSUER_ID}/\u0661.crl",
+    f"/crl/{ISSUER_ID.upper()}x/1.crl",
+    "/crl/0123456789abcdef/1.crl",
+    "/crl/%2e%2e/1.crl",
+    f"/aia/{ISSUER_ID}.crl",
+    f"/aia/{ISSUER_ID}.cer.cer",
+    "/aia/..%2f..%2fetc%2fpasswd.cer",
+    "/bundle.pem/",
+    "/docs",
+    "/metrics",
+    "/favicon.ico",
+)
 
 
 @pytest.fixture
@@ -80,7 +105,7 @@ async def test_the_bundle_holds_the_roots_and_nothing_else(client: httpx.AsyncCl
     assert root == ROOT.issuer.certificate
 
 
-@pytest.mark.parametrize("path", [CRL, CERTIFICATE, BUNDLE])
+@pytest.mark.parametrize("path", [CRL, CERTIFICATE, BUNDLE], ids=["crl", "certificate", "bundle"])
 async def test_head_says_what_get_says_without_the_body(
     client: httpx.AsyncClient, database: Database, path: str
 ) -> None:
@@ -92,7 +117,7 @@ async def test_head_says_what_get_says_without_the_body(
         assert head.headers[name] == get.headers[name]
 
 
-@pytest.mark.parametrize("path", [CRL, CERTIFICATE, BUNDLE])
+@pytest.mark.parametrize("path", [CRL, CERTIFICATE, BUNDLE], ids=["crl", "certificate", "bundle"])
 async def test_what_the_client_has_is_not_sent_again(client: httpx.AsyncClient, database: Database, path: str) -> None:
     await publish(database)
     first = await client.get(path)
@@ -155,46 +180,19 @@ async def test_a_crl_that_is_not_published_yet_is_not_found_and_that_is_not_kept
     assert answer.headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/",
-        "/crl",
-        "/crl/",
-        f"/crl/{ISSUER_ID}",
-        f"/crl/{ISSUER_ID}/",
-        f"/crl/{ISSUER_ID}/0.crl",
-        f"/crl/{ISSUER_ID}/2.crl",
-        f"/crl/{ISSUER_ID}/01.crl",
-        f"/crl/{ISSUER_ID}/-1.crl",
-        f"/crl/{ISSUER_ID}/%31%00.crl",
-        f"/crl/{ISSUER_ID}/1.crl/",
-        f"/crl/{ISSUER_ID}/{'9' * 3000}.crl",
-        f"/crl/{ISSUER_ID}/\u0661.crl",
-        f"/crl/{ISSUER_ID.upper()}x/1.crl",
-        "/crl/0123456789abcdef/1.crl",
-        "/crl/%2e%2e/1.crl",
-        f"/aia/{ISSUER_ID}.crl",
-        f"/aia/{ISSUER_ID}.cer.cer",
-        "/aia/..%2f..%2fetc%2fpasswd.cer",
-        "/bundle.pem/",
-        "/docs",
-        "/metrics",
-        "/favicon.ico",
-    ],
-)
-async def test_nothing_else_is_served(client: httpx.AsyncClient, database: Database, path: str) -> None:
+async def test_nothing_else_is_served(client: httpx.AsyncClient, database: Database) -> None:
     await publish(database)
-    answer = await client.get(path)
-    assert (answer.status_code, answer.text) == (404, "Not Found.\n")
+    for path in NOT_THERE:
+        answer = await client.get(path)
+        assert (answer.status_code, answer.text) == (404, "Not Found.\n"), path
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"])
-@pytest.mark.parametrize("path", [CRL, CERTIFICATE, BUNDLE])
-async def test_nothing_but_reading_is_allowed(client: httpx.AsyncClient, method: str, path: str) -> None:
-    answer = await client.request(method, path)
-    assert (answer.status_code, answer.text) == (405, "Method Not Allowed.\n")
-    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}
+async def test_nothing_but_reading_is_allowed(client: httpx.AsyncClient) -> None:
+    for path in (CRL, CERTIFICATE, BUNDLE):
+        for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"):
+            answer = await client.request(method, path)
+            assert (answer.status_code, answer.text) == (405, "Method Not Allowed.\n")
+            assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}
 
 
 async def test_the_server_does_not_say_what_it_is(client: httpx.AsyncClient) -> None:

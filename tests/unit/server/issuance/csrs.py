@@ -15,7 +15,7 @@ def csr(
     key: Key | None = None,
     subject: Sequence[x509.NameAttribute[str]] = (),
     extensions: Sequence[x509.ExtensionType] = (),
-    algorithm: hashes.SHA256 | hashes.SHA1 | None = hashes.SHA256(),
+    hashed: bool = True,
 ) -> bytes:
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(subject))
     if names:
@@ -23,7 +23,7 @@ def csr(
     for extension in extensions:
         builder = builder.add_extension(extension, critical=True)
     key = key or ec.generate_private_key(ec.SECP256R1())
-    return builder.sign(key, algorithm).public_bytes(serialization.Encoding.DER)
+    return builder.sign(key, hashes.SHA256() if hashed else None).public_bytes(serialization.Encoding.DER)
 
 
 def tlv(tag: int, *contents: bytes) -> bytes:

@@ -5,16 +5,16 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from tests.unit.server.authority import ISSUING, NOW
+
 from certmint_server.init import default_profiles
 from certmint_server.issuance import certificate as writing
 from certmint_server.issuance.decision import CertificateToIssue
 from certmint_server.issuance.keys import LeafPublicKey
 from certmint_server.issuance.profile import Profile
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
-from tests.unit.server.authority import ISSUING, NOW
 
 SERIAL = 1 << 150 | 0xC0FFEE
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -47,8 +47,8 @@ def spki_sha256(key: LeafPublicKey) -> bytes:
 def tbs(
     decided: CertificateToIssue | None = None,
     *,
-    fields: Mapping[str, Any] = {},  # noqa: B006  never changed
-    extensions: Mapping[type[x509.ExtensionType], tuple[x509.ExtensionType, bool] | None] = {},  # noqa: B006  never changed
+    fields: Mapping[str, Any] = {},
+    extensions: Mapping[type[x509.ExtensionType], tuple[x509.ExtensionType, bool] | None] = {},
 ) -> bytes:
     """The bytes that would be signed for `decided`, but for these fields of the builder and these extensions."""
     good = writing.prepare(decided or wanted(), SERIAL, ISSUING.signer).sign()

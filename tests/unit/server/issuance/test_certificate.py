@@ -1,13 +1,13 @@
 import pytest
+from cryptography import x509
+from tests.unit.server.authority import ISSUING, NOW, ROOT
+from tests.unit.server.issuance.leaf import SERIAL, wanted
+
 from certmint_server.issuance.certificate import prepare
 from certmint_server.issuance.lint import LintError
 from certmint_server.issuers.ceremony import KeyChoice, make_issuing
 from certmint_server.signers.keys import IssuerKeyType
 from certmint_server.signers.signer import SignatureScheme
-from cryptography import x509
-
-from tests.unit.server.authority import NOW, ROOT
-from tests.unit.server.issuance.leaf import ISSUING, SERIAL, wanted
 
 CHOICES = [
     KeyChoice(IssuerKeyType.ECDSA_P256, SignatureScheme.ECDSA_SHA256),

@@ -2,14 +2,14 @@ import ipaddress
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
+from tests.unit.server.issuance.csrs import Key, csr, csr_with_attributes, extension_request, tlv
 
 from certmint_server import errors
 from certmint_server.issuance.csr import MAXIMUM_BYTES, MAXIMUM_NAMES, parse_csr
 from certmint_server.issuance.keys import KeyType
-from tests.unit.server.issuance.csrs import Key, csr, csr_with_attributes, extension_request, tlv
 
 MICROSOFT_OID = bytes.fromhex("060a2b0601040182370201 0e")
 P256 = ec.generate_private_key(ec.SECP256R1())
@@ -57,8 +57,7 @@ def test_the_subject_and_other_extensions_are_not_taken() -> None:
     ids=lambda value: value.name if isinstance(value, KeyType) else "",
 )
 def test_the_kind_of_key_is_told(key: Key, key_type: KeyType) -> None:
-    algorithm = None if key_type is KeyType.ED25519 else hashes.SHA256()
-    assert parse_csr(csr(key=key, algorithm=algorithm)).key_type is key_type
+    assert parse_csr(csr(key=key, hashed=key_type is not KeyType.ED25519)).key_type is key_type
 
 
 @pytest.mark.parametrize(

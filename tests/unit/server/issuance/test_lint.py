@@ -4,14 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from certmint_server.issuance.decision import CertificateToIssue
-from certmint_server.issuance.lint import RULES, LintError, lint
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
-
 from tests.unit.server.authority import ISSUING, NOW, ROOT
 from tests.unit.server.issuance.leaf import SERIAL, SERVICE, tbs, wanted
+
+from certmint_server.issuance.decision import CertificateToIssue
+from certmint_server.issuance.lint import RULES, LintError, lint
 
 ONE_SECOND = timedelta(seconds=1)
 Extensions = Mapping[type[x509.ExtensionType], tuple[x509.ExtensionType, bool] | None]

@@ -7,6 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
+from tests.unit.server.authority import ISSUING, NOW, ROOT, URL
 
 from certmint_server.errors import ConfigError
 from certmint_server.issuers.ceremony import (
@@ -21,7 +22,6 @@ from certmint_server.issuers.ceremony import (
 from certmint_server.issuers.issuer import Issuer, IssuerState
 from certmint_server.signers.keys import IssuerKeyType
 from certmint_server.signers.signer import SignatureScheme, Signer
-from tests.unit.server.authority import ISSUING, NOW, ROOT, URL
 
 CHOICES = [
     KeyChoice(key_type, scheme)

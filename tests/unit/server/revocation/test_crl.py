@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.name import _ASN1Type
+from tests.unit.server.authority import ISSUING, NOW, ROOT, URL
 
 from certmint_server.errors import CertmintError, ConfigError
 from certmint_server.issuers.ceremony import KeyChoice, make_issuing, make_root
@@ -18,7 +19,6 @@ from certmint_server.revocation.crl import MAXIMUM_ROOT_CRL_BYTES, CRLError, bui
 from certmint_server.revocation.crls import Claim, CRLEntry, PublishedCRL
 from certmint_server.signers.keys import IssuerKeyType
 from certmint_server.signers.signer import SignatureScheme, Signer
-from tests.unit.server.authority import ISSUING, NOW, ROOT, URL
 
 NEXT_UPDATE = NOW + timedelta(days=1)
 KEY_TYPES = {

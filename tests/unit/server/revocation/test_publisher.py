@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 from structlog.testing import capture_logs
+from tests.unit.server.authority import ISSUING, NOW, ROOT
+from tests.unit.server.database import AUTHORITY, ISSUERS, Database
 
 from certmint_server.issuers.issuer import Issuers
 from certmint_server.revocation.crl import build_crl
 from certmint_server.revocation.crls import Claim, PublishedCRL
 from certmint_server.revocation.publisher import Publisher
-from tests.unit.server.authority import ISSUING, NOW, ROOT
-from tests.unit.server.database import AUTHORITY, ISSUERS, Database
 
 ISSUER_ID = ISSUING.issuer.issuer_id
 LIFETIME = timedelta(hours=24)
@@ -213,3 +213,9 @@ async def test_a_publisher_that_was_never_started_can_be_stopped_and_woken(datab
     publisher = Publisher(store=database.crls, issuers=ISSUERS, clock=database.clock)
     publisher.wake()
     await publisher.stop()
+
+
+async def test_a_publisher_ends_whenever_it_is_stopped(database: Database) -> None:
+    for step in range(100):
+        async with asyncio.timeout(PATIENCE), publishing(database, tick=0.001):
+            await asyncio.sleep(step * 0.000_1)

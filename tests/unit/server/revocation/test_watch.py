@@ -2,10 +2,10 @@ from datetime import timedelta
 
 import pytest
 from structlog.testing import capture_logs
+from tests.unit.server.authority import NOW
 
 from certmint_server.revocation.crls import ShardState
 from certmint_server.revocation.watch import ExpiryWatch
-from tests.unit.server.authority import NOW
 
 LIFETIME = timedelta(days=100)
 PUBLISHED = ShardState("0123456789abcdef", 1, 1, 0, 1, NOW, NOW + LIFETIME)

@@ -1,13 +1,13 @@
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from tests.unit.server.authority import NOW, URL
 
 from certmint_server.errors import ConfigError
 from certmint_server.issuers.ceremony import KeyChoice, make_root
 from certmint_server.signers.algorithm import verify_signed_with
 from certmint_server.signers.keys import IssuerKeyType, generate_key, verify_scheme_fits
 from certmint_server.signers.signer import PublicKey, SignatureScheme
-from tests.unit.server.authority import NOW, URL
 
 
 @pytest.mark.parametrize("key_type", list(IssuerKeyType))
