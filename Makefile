@@ -13,7 +13,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test soak check format lint types arrows proto proto-check bench lock clean
+.PHONY: help install demo run test interop soak check format lint types arrows proto proto-check bench lock clean
 
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,10 +43,14 @@ run: $(VENV)/.runtime ## Serve, with data in ./certmint-data (DATA=..., TRUST_DO
 test: $(VENV)/.dev ## Run the tests, on SQLite and on a PostgreSQL that they bring up
 	@$(BIN)/python -m pytest -q -n 2 $(PYTEST)
 
+interop: $(VENV)/.dev ## Let the openssl command judge what is issued, if it is installed
+	@command -v openssl >/dev/null || { echo "interop: there is no openssl command here, so nothing was run"; exit 0; }; \
+		$(BIN)/python -m pytest -q -n 2 tests/interop
+
 soak: $(VENV)/.dev ## Kill a server 20 times amid 2,000 calls, on each engine
 	@$(BIN)/python -m bench.kill --rounds 20 --calls 2000
 
-check: format-check lint types arrows proto-check test ## All that CI checks
+check: format-check lint types arrows proto-check test interop ## All that CI checks
 
 format: $(VENV)/.dev ## Format the code
 	@$(BIN)/ruff format

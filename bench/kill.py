@@ -102,7 +102,8 @@ def _round(
     started = time.monotonic()
     identity = authority.enroll(server, f"round-{uuid.uuid4().hex[:8]}")
     orders = [Order(str(uuid.uuid4()), csrs[position % len(csrs)]) for position in range(count)]
-    kill_after = chance.randint(count // 20, count * 19 // 20)
+    # So early that all are still being called when the delay is over.
+    kill_after = chance.randint(1, max(1, count - 2 * IN_FLIGHT))
     delay = chance.uniform(0, LARGEST_DELAY_SECONDS)
     outcome = asyncio.run(_sign_until_killed(server, identity, orders, kill_after, delay))
     killed = time.monotonic()

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from certmint import Client, Identity, Registration, keys
-from certmint.ca.v1.resources_pb2 import ISSUER_STATE_ACTIVE, ISSUER_STATE_OFFLINE, Issuer, IssuerState
 from cryptography import x509
-
 from tests.integration.authority import TRUST_DOMAIN, Authority, Server, make_authority, serving
 from tests.integration.outsiders import CA, stolen_issuer
-from tests.postgres import PostgresCluster
+
+from certmint import Client, Identity, Registration, keys
+from certmint.ca.v1.resources_pb2 import ISSUER_STATE_ACTIVE, ISSUER_STATE_OFFLINE, Issuer, IssuerState
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,5 +89,6 @@ def own_authority(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 def _database_url(request: pytest.FixtureRequest) -> str:
     if request.param == "sqlite":
         return "sqlite:///certmint.db"
-    postgres: PostgresCluster = request.getfixturevalue("postgres")
-    return postgres.url(postgres.create_database())
+    cluster = request.getfixturevalue("postgres")
+    url: str = cluster.url(cluster.create_database())
+    return url

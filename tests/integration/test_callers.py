@@ -7,16 +7,15 @@ from pathlib import Path
 
 import grpc
 import pytest
-from certmint import Client, Identity, Role, errors, keys, save_identity
-from certmint.credentials import channel_credentials
-from certmint_server.registry.registration import Role as ServerRole
-from certmint_server.rpc.policy import POLICY
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-
-
 from tests.integration.conftest import Running
 from tests.integration.outsiders import CA, foreign_root
+from tests.integration.raw import channel_of, first_of_stream, send
+
+from certmint import Client, Identity, Role, errors, keys, save_identity
+from certmint_server.registry.registration import Role as ServerRole
+from certmint_server.rpc.policy import POLICY
 
 ROLES = [Role.ROLE_SERVICE, Role.ROLE_REGISTRATION_AUTHORITY, Role.ROLE_AUDITOR, Role.ROLE_OPERATOR]
 STREAMING = ("/grpc.health.v1.Health/Watch", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
@@ -25,8 +24,7 @@ STREAMING = ("/grpc.health.v1.Health/Watch", "/grpc.reflection.v1alpha.ServerRef
 @pytest.fixture(scope="session")
 def channels(running: Running) -> Iterator[dict[Role.ValueType, grpc.Channel]]:
     """A connection of an identity with each role."""
-    credentials = {role: channel_credentials(running.enroll(roles=[role])) for role in ROLES}
-    opened = {role: grpc.secure_channel(running.server.address, held) for role, held in credentials.items()}
+    opened = {role: channel_of(running.server.address, running.enroll(roles=[role])) for role in ROLES}
     yield opened
     for channel in opened.values():
         channel.close()
@@ -35,14 +33,9 @@ def channels(running: Running) -> Iterator[dict[Role.ValueType, grpc.Channel]]:
 def outcome(channel: grpc.Channel, method: str) -> tuple[grpc.StatusCode, str]:
     """What an empty message to a method comes to: the status, and the reason of a refusal."""
     try:
-        if method in STREAMING:
-            stream = channel.stream_stream(method)(iter([b""]), timeout=10)
-            next(iter(stream))
-            stream.cancel()
-        else:
-            channel.unary_unary(method)(b"", timeout=10)
+        (first_of_stream if method in STREAMING else send)(channel, method)
     except grpc.RpcError as error:
-        return error.code(), errors.from_rpc_error(error).reason  # type: ignore[attr-defined]  # a Call as well
+        return error.code(), errors.from_rpc_error(error).reason
     return grpc.StatusCode.OK, ""
 
 
@@ -97,9 +90,9 @@ def test_a_foreign_ca_of_the_same_name_opens_no_connection(running: Running) -> 
 
 
 def test_a_ca_certificate_is_no_client_certificate(running: Running, thief: CA) -> None:
-    with running.client(running.identity_of(thief.key, [thief.der])) as client:
-        with pytest.raises((errors.UnavailableError, errors.CallerUnknownError)):
-            client.get_configuration()
+    refused = pytest.raises((errors.UnavailableError, errors.CallerUnknownError))
+    with running.client(running.identity_of(thief.key, [thief.der])) as client, refused:
+        client.get_configuration()
 
 
 def test_a_certificate_that_the_registry_does_not_know_is_refused(running: Running, thief: CA) -> None:
@@ -108,9 +101,9 @@ def test_a_certificate_that_the_registry_does_not_know_is_refused(running: Runni
     registered = running.authority.operator_identity.certificate.serial_number
     for serial_number in (0, registered):
         leaf = thief.certify(key, name, serial_number=serial_number)
-        with running.client(running.identity_of(key, [leaf, thief.der])) as client:
-            with pytest.raises(errors.CallerUnknownError):
-                client.get_configuration()
+        identity = running.identity_of(key, [leaf, thief.der])
+        with running.client(identity) as client, pytest.raises(errors.CallerUnknownError):
+            client.get_configuration()
 
 
 def refused_on_an_open_connection(
@@ -230,12 +223,10 @@ def test_tls_1_2_is_refused(running: Running, tmp_path: Path) -> None:
 
 
 def test_health_and_reflection_answer_a_caller(channels: dict[Role.ValueType, grpc.Channel]) -> None:
-    check = channels[Role.ROLE_SERVICE].unary_unary("/grpc.health.v1.Health/Check")
-    assert check(b"", timeout=5) == b"\x08\x01"  # SERVING
-    every = channels[Role.ROLE_SERVICE].unary_unary("/grpc.health.v1.Health/List")(b"", timeout=5)
-    assert b"certmint.ca.v1.AdminService" in every
-    services = channels[Role.ROLE_SERVICE].stream_stream(STREAMING[1])
+    channel = channels[Role.ROLE_SERVICE]
+    assert send(channel, "/grpc.health.v1.Health/Check") == b"\x08\x01"  # SERVING
+    assert b"certmint.ca.v1.AdminService" in send(channel, "/grpc.health.v1.Health/List")
     list_services = b"\x3a\x00"  # ServerReflectionRequest.list_services
-    answer = next(iter(services(iter([list_services]), timeout=5)))
+    answer = first_of_stream(channel, STREAMING[1], list_services)
     for method in POLICY:
         assert method.split("/")[1].encode() in answer

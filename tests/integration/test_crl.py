@@ -7,14 +7,14 @@ from http.client import HTTPConnection, HTTPResponse
 from urllib.parse import urlsplit
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import AuthorityInformationAccessOID, CRLEntryExtensionOID
+from tests.integration.conftest import Running
+
 from certmint import Client, RevocationReason, errors, keys
 from certmint.ca.v1.certificate_authority_service_pb2 import GetCRLRequest, GetCRLResponse, RevokeResponse
 from certmint.ca.v1.resources_pb2 import ISSUER_STATE_OFFLINE, CertificateRevocationList
 from certmint.calls import Call
-from cryptography import x509
-from cryptography.x509.oid import AuthorityInformationAccessOID, CRLEntryExtensionOID
-
-from tests.integration.conftest import Running
 
 GET_CRL = "/certmint.ca.v1.CertificateAuthorityService/GetCRL"
 # RFC 5280 section 5.3.1 as the library names them; unspecified is said by saying nothing.

@@ -3,6 +3,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from tests.integration.conftest import Running
+
 from certmint import Profile, errors, keys
 from certmint.ca.v1.resources_pb2 import (
     KEY_TYPE_ECDSA_P256,
@@ -11,8 +13,6 @@ from certmint.ca.v1.resources_pb2 import (
     KEY_TYPE_RSA_3072,
     KEY_TYPE_RSA_4096,
 )
-
-from tests.integration.conftest import Running
 
 SERVER_AUTH, CLIENT_AUTH = "1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"
 RSA_TYPES = [KEY_TYPE_RSA_2048, KEY_TYPE_RSA_3072, KEY_TYPE_RSA_4096]

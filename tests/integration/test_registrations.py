@@ -3,9 +3,9 @@ import json
 from typing import Any
 
 import pytest
-from certmint import Registration, Role, errors, keys
-
 from tests.integration.conftest import Running, fresh_identity
+
+from certmint import Registration, Role, errors, keys
 
 
 def test_a_registration_is_read_as_it_was_created(running: Running) -> None:

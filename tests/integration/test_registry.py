@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.integration.conftest import Running, fresh_name
+
 from certmint import CertificateStatus, Client, Identity, Role, errors, keys
 from certmint.ca.v1.registry_service_pb2 import ListCertificatesRequest, ListCertificatesResponse
 from certmint.ca.v1.resources_pb2 import Certificate
 from certmint.calls import Call
-
-from tests.integration.conftest import Running, fresh_name
 
 VALID = CertificateStatus.CERTIFICATE_STATUS_VALID
 REVOKED = CertificateStatus.CERTIFICATE_STATUS_REVOKED
@@ -175,7 +175,7 @@ def test_a_page_token_of_another_list_is_refused(fleet: Fleet, auditor: Client) 
     assert fleet.client.list_certificates(page_size=3, page_token=token).certificates
     for other in ({"profile": "client"}, {"status": VALID}, {"dns_name": f"a.{fleet.domain}"}):
         with pytest.raises(errors.PageTokenInvalidError) as caught:
-            fleet.client.list_certificates(page_token=token, **other)  # type: ignore[arg-type]  # one argument each
+            fleet.client.list_certificates(page_token=token, **other)
         assert list(caught.value.fields) == ["page_token"]
     with pytest.raises(errors.PageTokenInvalidError):
         auditor.list_certificates(page_token=auditor.list_registrations(page_size=1).next_page_token)

@@ -3,11 +3,11 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from tests.integration.conftest import Running
+
 from certmint import Client, Identity, Role, aio, errors, keys
 from certmint.ca.v1.certificate_authority_service_pb2 import SignCSRRequest, SignCSRResponse
 from certmint.calls import Call
-
-from tests.integration.conftest import Running
 
 CALLS = 50
 SIGN_CSR = "/certmint.ca.v1.CertificateAuthorityService/SignCSR"

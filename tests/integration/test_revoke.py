@@ -3,13 +3,13 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 import pytest
+from tests.integration.conftest import Running
+from tests.integration.outsiders import CA, foreign_root
+
 from certmint import Client, Identity, RevocationReason, Role, errors, keys
 from certmint.ca.v1.certificate_authority_service_pb2 import RevokeRequest, RevokeResponse
 from certmint.ca.v1.resources_pb2 import CERTIFICATE_STATUS_REVOKED, Certificate
 from certmint.calls import Call
-
-from tests.integration.conftest import Running
-from tests.integration.outsiders import CA, foreign_root
 
 REVOKE = "/certmint.ca.v1.CertificateAuthorityService/Revoke"
 KEY_COMPROMISE = RevocationReason.REVOCATION_REASON_KEY_COMPROMISE

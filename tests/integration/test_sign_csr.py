@@ -7,17 +7,17 @@ from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
-from certmint import Client, Identity, Role, errors, keys
-from certmint.ca.v1.certificate_authority_service_pb2 import SignCSRRequest, SignCSRResponse
-from certmint.ca.v1.resources_pb2 import CERTIFICATE_STATUS_VALID
-from certmint.calls import Call
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 from google.protobuf.duration_pb2 import Duration
-
 from tests.integration.conftest import Running
 from tests.integration.outsiders import key_usage
+
+from certmint import Client, Identity, Role, errors, keys
+from certmint.ca.v1.certificate_authority_service_pb2 import SignCSRRequest, SignCSRResponse
+from certmint.ca.v1.resources_pb2 import CERTIFICATE_STATUS_VALID
+from certmint.calls import Call
 
 ONE_SECOND = timedelta(seconds=1)
 BACKDATE = timedelta(minutes=5)

@@ -2,14 +2,14 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from certmint import Client, Identity, Profile, errors, keys
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
 from tests.integration.conftest import Running, fresh_name
 from tests.integration.outsiders import key_usage
+
+from certmint import Client, Identity, Profile, errors, keys
 
 DNS_NAMES = ("a.names.test", "b.names.test", "c.names.test")
 IP_ADDRESSES = ("192.0.2.7", "2001:db8::7")

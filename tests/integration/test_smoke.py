@@ -1,6 +1,6 @@
-from certmint import Client, keys
-
 from tests.integration.conftest import Running
+
+from certmint import Client, keys
 
 
 def test_a_service_renews_its_own_certificate(running: Running) -> None:

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from cryptography import x509
+from tests.integration.conftest import Running
+from tests.integration.outsiders import CA, foreign_root
+
 from certmint import Client, Purpose, RevocationPolicy, RevocationReason, errors, keys
 from certmint.ca.v1 import certificate_authority_service_pb2 as pb
 from certmint.ca.v1.certificate_authority_service_pb2 import VerifyChainResponse
-from cryptography import x509
-
-from tests.integration.conftest import Running
-from tests.integration.outsiders import CA, foreign_root
 
 SERVER = Purpose.PURPOSE_SERVER_AUTH
 CLIENT = Purpose.PURPOSE_CLIENT_AUTH

@@ -46,8 +46,17 @@ async def sign_root_crl(
     now = whole_seconds(services.clock.now())
     number = max(await _last_number(services, root) + 1, int(now.timestamp() * 1000))
     crl = build_crl(root, signer, ROOT_SHARD, Claim(number, now, entries), now + lifetime)
+    return await publish_root_crl(services, crl)
+
+
+async def publish_root_crl(services: Services, crl: PublishedCRL) -> PublishedCRL:
+    """Makes a CRL of the root the current one.
+
+    Raises:
+        ConfigError: one with a larger number, or a later this_update, is published.
+    """
     if not await services.store.crls.publish_crl(crl):
-        raise ConfigError("Another CRL of the root was published meanwhile. Run the command again.")
+        raise ConfigError("A newer CRL of the root is published. Sign one with a larger number.")
     return crl
 
 

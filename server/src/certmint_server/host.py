@@ -8,6 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from certmint import keys
+from certmint_server.errors import (
+    ConfigError,
+    RegistrationExistsError,
+    RegistrationNotFoundError,
+    VersionMismatchError,
+)
 from certmint_server.issuance.request import SignRequest
 from certmint_server.issuance.service import Issued
 from certmint_server.issuers.issuer import Authority
@@ -18,6 +24,7 @@ from certmint_server.wiring import Services
 
 SERVER_PROFILE = "server"
 OPERATOR_PROFILE = "client"
+_ATTEMPTS = 5
 _OPERATOR_ROLES = frozenset({Role.SERVICE, Role.OPERATOR, Role.AUDITOR, Role.REGISTRATION_AUTHORITY})
 
 
@@ -72,9 +79,20 @@ async def _issue(services: Services, grant: Grant, profile: str, *, lifetime: ti
 
 async def _grant_at_least(services: Services, wanted: Grant) -> None:
     """Registers the identity, or adds what its registration lacks; a disabled one is enabled: this breaks the glass."""
+    for _ in range(_ATTEMPTS):
+        try:
+            await _try_to_grant(services, wanted)
+        except (RegistrationExistsError, VersionMismatchError):
+            continue  # another server, which starts at the same time, did the same
+        return
+    raise ConfigError(f"The registration of {wanted.identity} keeps changing. Start again.")
+
+
+async def _try_to_grant(services: Services, wanted: Grant) -> None:
     by = host_identity(services.issuers.authority)
-    registration = await services.registrations.find(wanted.identity)
-    if registration is None:
+    try:
+        registration = await services.registrations.get(wanted.identity)
+    except RegistrationNotFoundError:
         await services.registrations.create(wanted, by=by)
         return
     held = registration.grant

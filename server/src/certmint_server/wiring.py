@@ -67,7 +67,7 @@ def wire(config: Config, clock: Clock, store: Store, issuers: Issuers) -> Servic
     """Every service on its parts of the store."""
     bound = config.authorization_bound
     registrations = Registrations(store.registrations, clock, trust_domain=issuers.authority.trust_domain, bound=bound)
-    profiles = Profiles(store.profiles, clock, bound=bound)
+    profiles = Profiles(store.profiles, issuers, clock, bound=bound)
     callers = Callers(store.certificates, registrations, clock, bound=bound)
     blocked_keys = BlockedKeys(store.blocked_keys, clock, bound=bound)
     crls = CRLs(store.crls)

@@ -9,13 +9,14 @@ import click
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from certmint_server.ceremonies import revoke_issuers, sign_root_crl
+from certmint_server.ceremonies import publish_root_crl, revoke_issuers, sign_root_crl
 from certmint_server.cli.options import config_option, find_passphrase, issuer_passphrase, read_config
 from certmint_server.cli.output import fact, heading, shown
 from certmint_server.clock import SystemClock
 from certmint_server.config import Config, parse_duration
 from certmint_server.errors import ConfigError
 from certmint_server.init import PASSPHRASE_FILE, ROOT_FOLDER, ROOT_KEY_FILE
+from certmint_server.revocation.crl import MAXIMUM_ROOT_CRL_BYTES, parse_root_crl
 from certmint_server.revocation.crls import PublishedCRL
 from certmint_server.signers.file import load_signer
 from certmint_server.signers.signer import Signer
@@ -103,6 +104,27 @@ def _report(crl: PublishedCRL, out: Path | None) -> None:
         fact("revoked", f"{entry.serial_number:x} since {entry.revocation_date_utc:%Y-%m-%d}")
     if out:
         fact("written to", shown(out))
+
+
+@issuer.command("import-crl")
+@config_option
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+def import_crl(config_path: Path | None, file: Path) -> None:
+    r"""Publish a CRL that was signed with the root's key elsewhere (DER).
+
+    \b
+    Example:
+      certmint-server issuer import-crl root.crl --config certmint-data
+    """
+    config = read_config(config_path)
+    with file.open("rb") as crl_file:
+        crl_der = crl_file.read(MAXIMUM_ROOT_CRL_BYTES + 1)
+    _report(asyncio.run(_import_crl(config, crl_der)), None)
+
+
+async def _import_crl(config: Config, crl_der: bytes) -> PublishedCRL:
+    async with open_services(config, SystemClock(), issuer_passphrase(config)) as services:
+        return await publish_root_crl(services, parse_root_crl(crl_der, services.issuers.roots()[0]))
 
 
 @issuer.command("list")

@@ -35,6 +35,7 @@ class ParsedCSR:
 
     public_key: LeafPublicKey
     key_type: KeyType
+    spki_der: bytes
     spki_sha256: bytes
     dns_names: tuple[str, ...]
     ip_addresses: tuple[str, ...]
@@ -69,7 +70,7 @@ def parse_csr(csr_der: bytes) -> ParsedCSR:
     _verify_possession(csr)
     dns_names, ip_addresses, uris = _names(csr)
     spki = public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return ParsedCSR(public_key, key_type, hashlib.sha256(spki).digest(), dns_names, ip_addresses, uris)
+    return ParsedCSR(public_key, key_type, spki, hashlib.sha256(spki).digest(), dns_names, ip_addresses, uris)
 
 
 def _verify_attributes(csr: x509.CertificateSigningRequest) -> None:

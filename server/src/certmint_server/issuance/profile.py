@@ -72,6 +72,7 @@ class Profile:
     version: int
     key_types: frozenset[KeyType]
     extended_key_usage: x509.ExtendedKeyUsage
+    extended_key_usage_der: bytes
 
     @classmethod
     def from_config(cls, config: ProfileConfig, version: int) -> "Profile":
@@ -83,7 +84,7 @@ class Profile:
         for verify in (_verify_name, _verify_times, _verify_keys, _verify_usages, _verify_renewal):
             verify(config)
         usages = x509.ExtendedKeyUsage([x509.ObjectIdentifier(oid) for oid in config.extended_key_usages])
-        return cls(config, version, frozenset(config.key_types), usages)
+        return cls(config, version, frozenset(config.key_types), usages, usages.public_bytes())
 
     @property
     def name(self) -> str:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 
 from certmint_server.clock import Clock, whole_seconds
-from certmint_server.errors import ProfileNotFoundError
+from certmint_server.errors import ProfileInvalidError, ProfileNotFoundError
 from certmint_server.issuance.keys import KeyType
 from certmint_server.issuance.profile import Profile, ProfileConfig, ProfileStore, StoredProfile
+from certmint_server.issuers.issuer import Issuer, Issuers
 from certmint_server.registry.freshness import FreshCache
 
 
@@ -32,8 +33,9 @@ class Applied:
 class Profiles:
     """The newest version of every profile, not older than `bound` seconds."""
 
-    def __init__(self, store: ProfileStore, clock: Clock, *, bound: float) -> None:
+    def __init__(self, store: ProfileStore, issuers: Issuers, clock: Clock, *, bound: float) -> None:
         self._store = store
+        self._issuers = issuers
         self._clock = clock
         self._fresh = FreshCache(self._load, bound=bound)
 
@@ -72,7 +74,7 @@ class Profiles:
         """
         stored = {profile.config.name: profile for profile in await self._store.newest_profiles()}.get(config.name)
         version = stored.version + 1 if stored else 1
-        Profile.from_config(config, version)
+        _verify_usages_of_issuer(Profile.from_config(config, version), self._issuers.active())
         changes = _changes(stored.config if stored else None, config)
         if stored and not changes:
             return Applied(stored, ())
@@ -85,6 +87,17 @@ class Profiles:
     async def _load(self, _key: str) -> Mapping[str, Profile]:
         stored = await self._store.newest_profiles()
         return {profile.config.name: Profile.from_config(profile.config, profile.version) for profile in stored}
+
+
+def _verify_usages_of_issuer(profile: Profile, issuer: Issuer) -> None:
+    """Verifiers nest extended key usages: what the issuer's certificate does not allow, none of its leaves can have."""
+    allowed = issuer.extended_key_usages
+    for position, oid in enumerate(profile.config.extended_key_usages):
+        if allowed and oid not in allowed:
+            raise ProfileInvalidError(
+                f"The issuer's own certificate does not allow the usage {oid}, so no verifier would.",
+                field=f"profile.extended_key_usages[{position}]",
+            )
 
 
 def _changes(before: ProfileConfig | None, after: ProfileConfig) -> Sequence[ProfileChange]:

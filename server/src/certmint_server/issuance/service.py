@@ -118,6 +118,7 @@ class IssuanceService:
             issuer=issuer,
             profile=profile,
             public_key=csr.public_key,
+            spki_der=csr.spki_der,
             spki_sha256=csr.spki_sha256,
             identity=grant.identity,
             dns_names=csr.dns_names if csr.asks_for_names else grant.dns_names,

@@ -74,7 +74,21 @@ class Issuer:
         """Its SKID: the AKID of what it signs."""
         return self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
 
-    @property
+    @cached_property
+    def extended_key_usages(self) -> frozenset[str]:
+        """Dotted OIDs of the usages that it may pass on; empty if its certificate does not bound them."""
+        try:
+            usages = self.certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        except x509.ExtensionNotFound:
+            return frozenset()
+        return frozenset(usage.dotted_string for usage in usages)
+
+    @cached_property
+    def not_before(self) -> datetime:
+        """Start of its validity, inclusive."""
+        return self.certificate.not_valid_before_utc
+
+    @cached_property
     def not_after(self) -> datetime:
         """End of its validity, inclusive."""
         return self.certificate.not_valid_after_utc

@@ -89,12 +89,12 @@ class CertificateRecord:
 
     @property
     def dns_names(self) -> tuple[str, ...]:
-        """dNSNames of its SAN."""
+        """The dNSNames of its SAN."""
         return self._names.dns_names
 
     @property
     def ip_addresses(self) -> tuple[str, ...]:
-        """iPAddresses of its SAN, as text."""
+        """The iPAddresses of its SAN, as text."""
         return self._names.ip_addresses
 
     @cached_property

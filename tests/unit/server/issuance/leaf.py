@@ -1,5 +1,6 @@
 """A decided certificate in memory, and the TBS bytes of one that differs from it in one thing."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -26,7 +27,8 @@ def wanted(**changes: Any) -> CertificateToIssue:
         issuer=ISSUING.issuer,
         profile=SERVICE,
         public_key=KEY.public_key(),
-        spki_sha256=spki_sha256(KEY.public_key()),
+        spki_der=spki_der(KEY.public_key()),
+        spki_sha256=hashlib.sha256(spki_der(KEY.public_key())).digest(),
         identity="spiffe://demo.test/payments",
         dns_names=("payments.demo.test",),
         ip_addresses=("127.0.0.1",),
@@ -38,10 +40,8 @@ def wanted(**changes: Any) -> CertificateToIssue:
     return replace(decided, **changes)
 
 
-def spki_sha256(key: LeafPublicKey) -> bytes:
-    digest = hashes.Hash(hashes.SHA256())
-    digest.update(key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo))
-    return digest.finalize()
+def spki_der(key: LeafPublicKey) -> bytes:
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def tbs(

@@ -9,15 +9,11 @@ from certmint_server.issuers.ceremony import KeyChoice, make_issuing
 from certmint_server.signers.keys import IssuerKeyType
 from certmint_server.signers.signer import SignatureScheme
 
-CHOICES = [
-    KeyChoice(IssuerKeyType.ECDSA_P256, SignatureScheme.ECDSA_SHA256),
+KEYS = {"ecdsa": IssuerKeyType.ECDSA_P256, "rsa": IssuerKeyType.RSA_2048, "ed25519": IssuerKeyType.ED25519}
+CHOICES = [KeyChoice(KEYS[scheme.partition("-")[0]], scheme) for scheme in SignatureScheme]
+CHOICES += [
     KeyChoice(IssuerKeyType.ECDSA_P384, SignatureScheme.ECDSA_SHA384),
     KeyChoice(IssuerKeyType.ECDSA_P521, SignatureScheme.ECDSA_SHA512),
-    KeyChoice(IssuerKeyType.RSA_2048, SignatureScheme.RSA_PKCS1_SHA256),
-    KeyChoice(IssuerKeyType.RSA_2048, SignatureScheme.RSA_PKCS1_SHA512),
-    KeyChoice(IssuerKeyType.RSA_2048, SignatureScheme.RSA_PSS_SHA256),
-    KeyChoice(IssuerKeyType.RSA_3072, SignatureScheme.RSA_PSS_SHA384),
-    KeyChoice(IssuerKeyType.ED25519, SignatureScheme.ED25519),
 ]
 
 

@@ -1,5 +1,6 @@
 import ipaddress
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,10 +11,13 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 from tests.unit.server.authority import ISSUING, NOW, ROOT
 from tests.unit.server.issuance.leaf import SERIAL, SERVICE, tbs, wanted
 
+from certmint_server.issuance.certificate import prepare
 from certmint_server.issuance.decision import CertificateToIssue
 from certmint_server.issuance.lint import RULES, LintError, lint
+from certmint_server.issuers.ceremony import make_issuing, make_root
 
 ONE_SECOND = timedelta(seconds=1)
+ROOT_OF_30_YEARS = make_root("Demo", "http://pki.demo.test", NOW, lifetime=timedelta(days=366 * 30))
 Extensions = Mapping[type[x509.ExtensionType], tuple[x509.ExtensionType, bool] | None]
 
 
@@ -141,7 +145,36 @@ def test_bytes_that_are_no_certificate_are_found(damage: bytes) -> None:
     assert found.value.rule == "der"
 
 
+# What the library cannot be made to write: the rule, bytes of good TBS, and what stands there instead.
+DAMAGE = [
+    ("version", "a003020102", "a003020101"),
+    ("signature", "300a06082a8648ce3d040302", "300a06082a8648ce3d040303"),
+    ("key_usage", "0403020780", "0403020080"),
+    ("validity", b"Z\x17\x0d3006".hex(), b"Z\x17\x0d3106".hex()),
+    ("der", "3082024b", "308300024b"),
+]
+
+
+@pytest.mark.parametrize(("rule", "good", "bad"), DAMAGE, ids=[case[0] for case in DAMAGE])
+def test_bytes_that_the_library_would_not_write_are_found(rule: str, good: str, bad: str) -> None:
+    damaged = tbs().hex().replace(good, bad, 1)
+    assert damaged != tbs().hex()
+    with pytest.raises(LintError) as found:
+        lint(bytes.fromhex(damaged), wanted(), SERIAL)
+    assert found.value.rule == rule
+
+
+@pytest.mark.parametrize("year", [2049, 2050])
+def test_both_ways_to_write_a_time_pass(year: int) -> None:
+    end = NOW.replace(year=year)
+    profile = replace(SERVICE, config=replace(SERVICE.config, maximum_lifetime=timedelta(days=366 * 30)))
+    issuer = make_issuing(
+        "Demo", ROOT_OF_30_YEARS.issuer, ROOT_OF_30_YEARS.signer, NOW, lifetime=timedelta(days=366 * 25)
+    )
+    decided = wanted(not_after=end, profile=profile, issuer=issuer.issuer)
+    assert prepare(decided, SERIAL, issuer.signer).sign().certificate_der
+
+
 def test_every_rule_has_a_failing_example() -> None:
-    failing = {rule for rule, _, _ in FAILING}
-    never_wrong = {"version"}  # the library writes version 3 only
-    assert {rule.__name__.removeprefix("lint_") for rule in RULES} == failing | never_wrong
+    failing = {rule for rule, _, _ in FAILING} | {rule for rule, _, _ in DAMAGE} - {"der"}
+    assert {rule.__name__.removeprefix("lint_") for rule in RULES} == failing
