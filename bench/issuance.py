@@ -197,7 +197,7 @@ def floor() -> float:
 
 def report(readings: list[Reading], base: float, steps: Steps) -> None:
     print(f"\nfloor (raw P-256 verify + sign): {base:.0f} µs\n")
-    print(f"{'server':<12} {'callers':>7} {'CPU µs':>8} {'database':>9} {'× floor':>8} {'calls/s':>8}   to beat")
+    print(f"{'server':<12} {'callers':>7} {'CPU µs':>8} {'database':>9} {'x floor':>8} {'calls/s':>8}   to beat")
     for target, callers in dict.fromkeys((reading.target, reading.callers) for reading in readings):
         chosen = [reading for reading in readings if (reading.target, reading.callers) == (target, callers)]
         server = statistics.median(reading.server for reading in chosen)

@@ -14,14 +14,15 @@ from concurrent import futures
 from contextlib import contextmanager
 from pathlib import Path
 
-import certmint
 import grpc
-from certmint import Client, Identity, Purpose, Registration, RevocationReason, Role, errors, keys
-from certmint.ca.v1.certificate_authority_service_pb2 import SignCSRResponse, VerifyChainResponse
-from certmint.credentials import channel_credentials
 from cryptography import x509
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+import certmint
+from certmint import Client, Identity, Purpose, Registration, RevocationReason, Role, errors, keys
+from certmint.ca.v1.certificate_authority_service_pb2 import SignCSRResponse, VerifyChainResponse
+from certmint.credentials import channel_credentials
 
 PAYMENTS = "spiffe://demo.test/payments"
 DNS_NAMES = ["payments.demo.test", "pay.demo.test"]

@@ -30,8 +30,8 @@ NOT_FROM_OUTSIDE = {
     "STORE_UNAVAILABLE": "needs a database that goes away: test_outage.py",
     "DEADLINE_EXCEEDED": "is the client's own, below, unless it sets none",
     "ISSUER_NOT_ACTIVE": "needs an issuer past its end",
-    "CRL_TOO_LARGE": "needs 79,000 revocations",
-    "INTERNAL": "is a bug of ours",
+    "CRL_TOO_LARGE": "needs 79,000 revocations: test_faults.py",
+    "INTERNAL": "needs a fault of ours: test_faults.py",
 }
 
 

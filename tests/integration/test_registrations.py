@@ -116,13 +116,14 @@ def test_what_is_no_identity_of_the_trust_domain_is_refused(running: Running, id
         ({"dns_names": ["ü.test"]}, errors.NameInvalidError, "registration.dns_names"),
         ({"ip_addresses": ["192.0.2.0/24"]}, errors.NameInvalidError, "registration.ip_addresses"),
         ({"ip_addresses": ["fe80::1%eth0"]}, errors.NameInvalidError, "registration.ip_addresses"),
+        ({"ip_addresses": ["::ffff:192.0.2.1"]}, errors.NameInvalidError, "registration.ip_addresses"),
         ({"profiles": ["a\0b"]}, errors.FieldInvalidError, "registration.profiles[0]"),
         ({"roles": [1, 9]}, errors.FieldInvalidError, "registration.roles[1]"),
         ({"roles": [0]}, errors.FieldInvalidError, "registration.roles[0]"),
         ({"profiles": ["p"] * 257}, errors.FieldInvalidError, "registration.profiles"),
         ({"dns_names": ["x" * 3000]}, errors.FieldInvalidError, "registration.dns_names[0]"),
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_a_grant_that_is_none_is_refused_with_its_field(
     running: Running, granted: dict[str, Any], error: type[errors.CertmintError], field: str

@@ -3,12 +3,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import certmint
 import pytest
+from tests.unit.client.peer import CA, Peer, serving
+
+import certmint
 from certmint import aio
 from certmint.identity import Identity
-
-from tests.unit.client.peer import CA, Peer, serving
 
 Connect = Callable[..., Any]
 

@@ -10,6 +10,13 @@ from ipaddress import IPv4Address
 from typing import Any
 
 import grpc
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
 from certmint import keys, pem
 from certmint.ca.v1 import admin_service_pb2_grpc as admin_grpc
 from certmint.ca.v1 import certificate_authority_service_pb2_grpc as authority_grpc
@@ -20,12 +27,6 @@ from certmint.ca.v1.certificate_authority_service_pb2 import DESCRIPTOR as AUTHO
 from certmint.ca.v1.registry_service_pb2 import DESCRIPTOR as REGISTRY
 from certmint.ca.v1.trust_service_pb2 import DESCRIPTOR as TRUST
 from certmint.identity import Identity
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
-from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2
 
 SPIFFE_ID = "spiffe://example.org/payments"
 METHODS = {

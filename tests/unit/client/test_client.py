@@ -8,9 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import certmint
 import grpc
 import pytest
+from tests.unit.client.conftest import Connect
+from tests.unit.client.peer import CA, METHODS, Peer, refuse, serving
+
+import certmint
 from certmint import aio, calls, errors
 from certmint.ca.v1 import admin_service_pb2 as admin
 from certmint.ca.v1 import certificate_authority_service_pb2 as authority
@@ -18,9 +21,6 @@ from certmint.ca.v1 import registry_service_pb2 as registry
 from certmint.ca.v1 import resources_pb2 as resources
 from certmint.ca.v1 import trust_service_pb2 as trust
 from certmint.identity import IdentityError
-
-from tests.unit.client.conftest import Connect
-from tests.unit.client.peer import CA, METHODS, Peer, refuse, serving
 
 UNAVAILABLE = refuse(grpc.StatusCode.UNAVAILABLE, "Not now.", reason="STORE_UNAVAILABLE")
 CANCELLED = refuse(grpc.StatusCode.CANCELLED, "Stopping.")

@@ -1,13 +1,13 @@
 import grpc
 import pytest
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.rpc import status_pb2
+from tests.unit.client.conftest import Connect
+from tests.unit.client.peer import CA, Peer, refuse
+
 from certmint import errors
 from certmint.ca.v1.certificate_authority_service_pb2 import GetConfigurationResponse
 from certmint.ca.v1.errors_pb2 import ErrorReason
-from google.protobuf.any_pb2 import Any as AnyMessage
-from google.rpc import status_pb2
-
-from tests.unit.client.conftest import Connect
-from tests.unit.client.peer import CA, Peer, refuse
 
 REASONS = [name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()[1:]]
 CLIENT_REASONS = {"UNAVAILABLE", "IDENTITY_EXPIRED", "CANCELLED", "UNIMPLEMENTED", "UNKNOWN"}

@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.unit.client.peer import CA, SPIFFE_ID
+
 from certmint import keys
 from certmint.identity import Identity, IdentityError, save_identity
-from cryptography.hazmat.primitives.serialization import Encoding
-
-from tests.unit.client.peer import CA, SPIFFE_ID
 
 KEY = Path("current") / "key.pem"
 

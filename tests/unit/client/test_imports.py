@@ -1,8 +1,9 @@
 import subprocess
 import sys
 
-import certmint
 import pytest
+
+import certmint
 
 HEAVY = ("certmint_server", "sqlalchemy", "alembic", "starlette", "uvicorn", "structlog", "psycopg", "click")
 

@@ -1,13 +1,14 @@
 from ipaddress import ip_address
 
 import pytest
-from certmint import keys, pem
-from certmint.ca.v1.resources_pb2 import KeyType as WireKeyType
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given
 from hypothesis import strategies as st
+
+from certmint import keys, pem
+from certmint.ca.v1.resources_pb2 import KeyType as WireKeyType
 
 
 @pytest.mark.parametrize("key_type", keys.KeyType)

@@ -2,10 +2,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.unit.client.peer import CA, Peer
+
 from certmint.cli.program import run
 from certmint.identity import Identity, save_identity
-
-from tests.unit.client.peer import CA, Peer
 
 Certmint = Callable[..., int]
 

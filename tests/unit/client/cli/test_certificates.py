@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.unit.client.cli.conftest import Certmint
+from tests.unit.client.peer import CA, Peer
+
 from certmint import keys, pem
 from certmint.ca.v1 import certificate_authority_service_pb2 as authority
 from certmint.ca.v1 import registry_service_pb2 as registry
 from certmint.ca.v1 import resources_pb2 as resources
 from certmint.ca.v1.trust_service_pb2 import GetTrustBundleResponse
 from certmint.identity import Identity
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
-from tests.unit.client.cli.conftest import Certmint
-from tests.unit.client.peer import CA, Peer
 
 CHAIN = authority.SignCSRResponse(
     certificate=resources.Certificate(serial_hex="01977c01", profile="service", profile_version=2),

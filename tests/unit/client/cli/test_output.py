@@ -2,6 +2,7 @@ import os
 import pty
 
 import pytest
+
 from certmint.ca.v1.registry_service_pb2 import ListCertificatesResponse
 from certmint.ca.v1.resources_pb2 import Certificate
 from certmint.cli.output import Answer, Facts, Table, json_value, render, show

@@ -5,16 +5,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.client.cli.conftest import Certmint
+from tests.unit.client.peer import Peer
+
 from certmint.ca.v1 import admin_service_pb2 as admin
 from certmint.ca.v1 import resources_pb2 as resources
 from certmint.cli import durations
 from certmint.cli.profile_file import ProfileFileError, parse_profile, profile_toml
-from google.protobuf.duration_pb2 import Duration
-from hypothesis import given
-from hypothesis import strategies as st
-
-from tests.unit.client.cli.conftest import Certmint
-from tests.unit.client.peer import Peer
 
 SERVICE_TOML = """\
 name = "service"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import grpc
 import pytest
+from tests.unit.client.cli.conftest import Certmint
+from tests.unit.client.peer import CA, Peer, refuse
+
 from certmint.ca.v1.certificate_authority_service_pb2 import GetConfigurationResponse
 from certmint.ca.v1.trust_service_pb2 import GetTrustBundleResponse
 from certmint.cli.program import run
 from certmint.identity import Identity, save_identity
-
-from tests.unit.client.cli.conftest import Certmint
-from tests.unit.client.peer import CA, Peer, refuse
 
 COMMANDS = [
     "sign-csr",

@@ -1,11 +1,11 @@
 import json
 
 import pytest
-from certmint.ca.v1 import admin_service_pb2 as admin
-from certmint.ca.v1 import resources_pb2 as resources
-
 from tests.unit.client.cli.conftest import Certmint
 from tests.unit.client.peer import Peer
+
+from certmint.ca.v1 import admin_service_pb2 as admin
+from certmint.ca.v1 import resources_pb2 as resources
 
 PAYMENTS = "spiffe://example.org/payments"
 

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.unit.client.cli.conftest import Certmint
+from tests.unit.client.peer import CA, Peer
+
 from certmint import pem
 from certmint.ca.v1 import certificate_authority_service_pb2 as authority
 from certmint.ca.v1 import resources_pb2 as resources
 from certmint.ca.v1.trust_service_pb2 import GetTrustBundleResponse
-
-from tests.unit.client.cli.conftest import Certmint
-from tests.unit.client.peer import CA, Peer
 
 CHAIN_PEM = pem.encode(pem.CERTIFICATE, b"leaf") + b"subject=x\n" + pem.encode(pem.CERTIFICATE, b"issuer")
 

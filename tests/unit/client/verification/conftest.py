@@ -1,5 +1,4 @@
 import pytest
-
 from tests.unit.client.verification.hierarchy import Hierarchy, KeyKind, hierarchy
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from cryptography import x509
+from cryptography.x509.oid import PublicKeyAlgorithmOID
+from tests.unit.client.verification.hierarchy import NOW
+
 from certmint.verification import ExpectedName, FailureReason, PathResult, Purpose, build_path
 from certmint.verification.builder import find_best_path
 from certmint.verification.criteria import Criteria
-from cryptography import x509
-from cryptography.x509.oid import PublicKeyAlgorithmOID
-
-from tests.unit.client.verification.hierarchy import NOW
 
 EDWARDS = (PublicKeyAlgorithmOID.ED25519, PublicKeyAlgorithmOID.ED448)
 

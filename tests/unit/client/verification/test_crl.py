@@ -3,18 +3,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
-from certmint.verification import (
-    CrlEvidence,
-    FailureReason,
-    RevocationPolicy,
-    RevocationReason,
-    RevocationSource,
-    conclude,
-    evidence_from_crls,
-)
-from certmint.verification.crl import MAXIMUM_CRL_BYTES, MAXIMUM_CRLS
 from cryptography import x509
-
 from tests.unit.client.verification.hierarchy import (
     CRL_URL,
     NOT_AFTER,
@@ -29,6 +18,17 @@ from tests.unit.client.verification.hierarchy import (
     make_key,
 )
 from tests.unit.client.verification.judge import judge
+
+from certmint.verification import (
+    CrlEvidence,
+    FailureReason,
+    RevocationPolicy,
+    RevocationReason,
+    RevocationSource,
+    conclude,
+    evidence_from_crls,
+)
+from certmint.verification.crl import MAXIMUM_CRL_BYTES, MAXIMUM_CRLS
 
 HOUR = timedelta(hours=1)
 URL = [x509.UniformResourceIdentifier(CRL_URL)]

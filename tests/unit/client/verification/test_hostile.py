@@ -5,21 +5,10 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from certmint.verification import (
-    MAXIMUM_CERTIFICATE_BYTES,
-    MAXIMUM_CERTIFICATES,
-    ChainError,
-    DnsName,
-    FailureReason,
-    Purpose,
-    build_path,
-    parse_chain,
-)
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.unit.client.verification.hierarchy import (
     LEAF_DNS,
     NOT_BEFORE,
@@ -32,6 +21,17 @@ from tests.unit.client.verification.hierarchy import (
     make_key,
 )
 from tests.unit.client.verification.judge import found, judge
+
+from certmint.verification import (
+    MAXIMUM_CERTIFICATE_BYTES,
+    MAXIMUM_CERTIFICATES,
+    ChainError,
+    DnsName,
+    FailureReason,
+    Purpose,
+    build_path,
+    parse_chain,
+)
 
 GOOD = {kind: hierarchy(kind) for kind in (KeyKind.P256, KeyKind.ED25519)}
 

@@ -2,11 +2,11 @@ import ipaddress
 import time
 
 import pytest
-from certmint.verification import FailureReason, PathResult, Purpose
 from cryptography import x509
-
 from tests.unit.client.verification.hierarchy import KeyKind, authority, dns_san, leaf, name, san
 from tests.unit.client.verification.judge import found, judge
+
+from certmint.verification import FailureReason, PathResult, Purpose
 
 FORBIDDEN = {(0, FailureReason.NAME_CONSTRAINT)}
 

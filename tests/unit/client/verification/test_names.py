@@ -1,11 +1,11 @@
 import ipaddress
 
 import pytest
-from certmint.verification import DnsName, ExpectedName, ExpectedNameError, FailureReason, IpAddress, Purpose, UriName
 from cryptography import x509
-
 from tests.unit.client.verification.hierarchy import KeyKind, authority, dns_san, leaf, san
 from tests.unit.client.verification.judge import found, judge
+
+from certmint.verification import DnsName, ExpectedName, ExpectedNameError, FailureReason, IpAddress, Purpose, UriName
 
 
 def carries(kind: KeyKind, names: x509.SubjectAlternativeName, expected: ExpectedName) -> bool:

@@ -5,10 +5,8 @@ import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from certmint.verification import DnsName, ExpectedName, FailureReason, IpAddress, Purpose, UriName
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
-
 from tests.unit.client.verification.hierarchy import (
     LEAF_DNS,
     LEAF_IP,
@@ -24,6 +22,8 @@ from tests.unit.client.verification.hierarchy import (
     purposes,
 )
 from tests.unit.client.verification.judge import found, judge
+
+from certmint.verification import DnsName, ExpectedName, FailureReason, IpAddress, Purpose, UriName
 
 SECOND = timedelta(seconds=1)
 

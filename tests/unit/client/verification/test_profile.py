@@ -3,12 +3,10 @@
 from datetime import timedelta, timezone
 
 import pytest
-from certmint.verification import DnsName, ExpectedName, FailureReason, Purpose, build_path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
-
 from tests.unit.client.verification.hierarchy import (
     LEAF_DNS,
     NOT_AFTER,
@@ -30,6 +28,8 @@ from tests.unit.client.verification.hierarchy import (
     without_algorithm_parameters,
 )
 from tests.unit.client.verification.judge import found, judge
+
+from certmint.verification import DnsName, ExpectedName, FailureReason, Purpose, build_path
 
 SECOND = timedelta(seconds=1)
 UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.55555.1"), b"\x05\x00")

@@ -2,6 +2,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import pytest
+from tests.unit.client.verification.hierarchy import NOT_AFTER, NOW, KeyKind, hierarchy
+from tests.unit.client.verification.judge import judge
+
 from certmint.verification import (
     FailureReason,
     Revocation,
@@ -12,9 +15,6 @@ from certmint.verification import (
     Verdict,
     conclude,
 )
-
-from tests.unit.client.verification.hierarchy import NOT_AFTER, NOW, KeyKind, hierarchy
-from tests.unit.client.verification.judge import judge
 
 GOOD = hierarchy(KeyKind.P256)
 HOUR = timedelta(hours=1)

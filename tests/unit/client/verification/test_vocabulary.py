@@ -4,6 +4,7 @@ from enum import IntEnum
 from typing import Any
 
 import pytest
+
 from certmint.ca.v1 import certificate_authority_service_pb2 as wire
 from certmint.ca.v1 import resources_pb2
 from certmint.verification import FailureReason, Purpose, RevocationPolicy, RevocationReason, RevocationSource

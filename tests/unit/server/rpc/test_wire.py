@@ -85,7 +85,8 @@ def test_a_length_of_time_goes_and_comes_back() -> None:
 @pytest.mark.parametrize(
     "value",
     ["x", "0190163d-8694-739b-aea5-966c26f8ad9", "{0190163d-8694-739b-aea5-966c26f8ad91}",
-     "0190163d8694739baea5966c26f8ad91", "00000000-0000-0000-0000-000000000000", "urn:uuid:0190163d-8694-739b-aea5-966c26f8ad91"],
+     "0190163d8694739baea5966c26f8ad91", "00000000-0000-0000-0000-000000000000",
+     "urn:uuid:0190163d-8694-739b-aea5-966c26f8ad91"],
 )  # fmt: skip
 def test_what_is_not_a_uuid_is_refused(value: str) -> None:
     with pytest.raises(errors.RequestIdInvalidError):
