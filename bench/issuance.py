@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -33,6 +32,7 @@ from bench.steps import Steps, measure_steps
 from certmint import Client, Identity, Registration, keys
 from certmint.ca.v1.certificate_authority_service_pb2 import SignCSRRequest
 from certmint.ca.v1.certificate_authority_service_pb2_grpc import CertificateAuthorityServiceStub
+from certmint.calls import _uuid7
 from certmint.credentials import channel_credentials
 
 CALLERS = (1, 8, 64)
@@ -175,7 +175,7 @@ async def load(target: Target, callers: int, calls: int, csrs: list[bytes]) -> N
     async def caller(number: int) -> None:
         stub = CertificateAuthorityServiceStub(channels[number % len(channels)])
         for index in left:
-            request = SignCSRRequest(csr_der=csrs[index % len(csrs)], request_id=str(uuid.uuid4()))
+            request = SignCSRRequest(csr_der=csrs[index % len(csrs)], request_id=_uuid7())
             await stub.SignCSR(request, timeout=60)
 
     await asyncio.gather(*(caller(number) for number in range(callers)))

@@ -125,3 +125,14 @@ def test_what_is_not_a_uuid_is_refused(service: Client, csr: bytes, bad: str) ->
 def test_a_uuid_of_any_version_is_taken(service: Client, csr: bytes) -> None:
     for request_id in (uuid.uuid1(), uuid.uuid4(), uuid.uuid5(uuid.NAMESPACE_URL, str(uuid.uuid4()))):
         service.sign_csr(csr, request_id=str(request_id))
+
+
+def test_validate_only_refuses_an_id_that_was_used_with_another_request(running: Running) -> None:
+    identity = running.enroll()
+    request_id = str(uuid.uuid4())
+    with Client(running.server.address, identity) as service:
+        csr_der = keys.csr_der(keys.generate())
+        service.sign_csr(csr_der, request_id=request_id)
+        service.sign_csr(csr_der, request_id=request_id, validate_only=True)
+        with pytest.raises(errors.RequestIdReusedError):
+            service.sign_csr(keys.csr_der(keys.generate()), request_id=request_id, validate_only=True)

@@ -46,7 +46,7 @@ class Client:
     """A connection to a Certmint server, with one method per RPC. It belongs to one event loop.
 
     Every method gives the RPC's response message, or raises a `certmint.errors.CertmintError`. A call whose answer
-    was lost is made again, up to 4 times within its deadline, if that can do no harm. `iterate_…` walks all pages.
+    was lost is made again, up to 6 times within its deadline, if that can do no harm. `iterate_…` walks all pages.
     """
 
     def __init__(self, server: str, identity: Identity, *, timeout: float = DEFAULT_TIMEOUT) -> None:

@@ -11,7 +11,7 @@ from certmint.calls import Call
 from certmint.errors import IdentityExpiredError, from_rpc_error
 from certmint.identity import Identity
 
-MAXIMUM_ATTEMPTS: Final = 4
+MAXIMUM_ATTEMPTS: Final = 6
 _FIRST_BACKOFF: Final = 0.2
 # A server that stops answers calls it has not begun with CANCELLED (grpc/grpc#41785), hence both.
 _WORTH_REPEATING: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
@@ -60,5 +60,6 @@ class Attempts:
 
 
 def _backoff(failed: int) -> float:
-    # Half to whole of 0.2, 0.4, 0.8 s: many clients of one stopped server must not return together.
+    # Half to whole of 0.2, 0.4 ... 3.2 s: longer together than a restart takes, and the many clients of one stopped
+    # server must not return together.
     return _FIRST_BACKOFF * 2.0 ** (failed - 1) * random.uniform(0.5, 1.0)  # noqa: S311 - a jitter is no secret

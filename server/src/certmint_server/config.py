@@ -36,9 +36,17 @@ class Config:
     drain_seconds: float = 20.0
 
 
-def restrict_tls_to_1_3() -> None:
-    """Leaves TLS 1.2 without a common cipher suite; heeded only before grpc is first imported."""
+def prepare_grpc() -> None:
+    """What grpc reads from the environment when it is first imported, and nowhere else.
+
+    grpcio has no option for the least TLS version. With an ECDSA certificate, a list of cipher suites that holds only
+    an RSA one leaves TLS 1.2 without a common suite, and TLS 1.3 untouched.
+
+    grpc-core writes a line of its own to standard error for each handshake that fails, which anybody can cause: between
+    our lines of JSON it is noise. GRPC_VERBOSITY=ERROR brings it back.
+    """
     os.environ.setdefault("GRPC_SSL_CIPHER_SUITES", "ECDHE-RSA-AES256-GCM-SHA384")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 
 def find_config(explicit: Path | None) -> Path:

@@ -52,7 +52,7 @@ def operator_identity(authority: Authority, name: str) -> str:
 async def issue_server_certificate(services: Services, names: Sequence[str]) -> KeyPair:
     """A certificate for the server itself, with `names` (DNS names and IP addresses) in it."""
     authority = services.issuers.authority
-    dns_names, ip_addresses = _split(names)
+    dns_names, ip_addresses = split_names(names)
     grant = Grant(host_identity(authority), dns_names, ip_addresses, (SERVER_PROFILE,))
     await _grant_at_least(services, grant)
     return await _issue(services, grant, SERVER_PROFILE)
@@ -108,7 +108,12 @@ async def _try_to_grant(services: Services, wanted: Grant) -> None:
         await services.registrations.update(grant, version=registration.version, by=by)
 
 
-def _split(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def split_names(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The DNS names and the IP addresses among the server's names.
+
+    Raises:
+        NameInvalidError: one is neither.
+    """
     addresses = tuple(name for name in names if ":" in name or name.replace(".", "").isdigit())
     dns_names = tuple(parse_dns_name(name, field="grpc.names") for name in names if name not in addresses)
     return dns_names, tuple(parse_ip_address(address, field="grpc.names") for address in addresses)

@@ -19,7 +19,7 @@ from certmint.identity import Identity, save_identity
 from certmint_server.clock import Clock, whole_seconds
 from certmint_server.config import FILE_NAME, load_config, parse_duration
 from certmint_server.errors import ConfigError
-from certmint_server.host import KeyPair, host_identity, issue_operator_certificate
+from certmint_server.host import KeyPair, host_identity, issue_operator_certificate, split_names
 from certmint_server.issuance.keys import KeyType
 from certmint_server.issuance.profile import ProfileConfig
 from certmint_server.issuers.ceremony import KeyChoice, NewIssuer, make_issuing, make_root
@@ -81,6 +81,7 @@ def initialise(options: InitOptions, clock: Clock) -> Initialised:
         CertmintError: the trust domain or a name is not one.
     """
     parse_trust_domain(options.trust_domain)
+    split_names(options.names)
     if options.folder.exists() and any(options.folder.iterdir()):
         raise ConfigError(f"{options.folder} is not empty. Name a new folder with --dir.")
     options.folder.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """A server process, from start to drain."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from certmint_server.rpc.credentials import RotatingCredentials, TLSMaterial
 from certmint_server.wiring import Services, rpc_server
 
 _RETRY = timedelta(seconds=10)
+_COLLECTOR_THRESHOLDS = (20_000, 20, 20)
 _SHORTEST_WAIT = timedelta(seconds=1)
 
 _log = structlog.get_logger("certmint.serving")
@@ -55,6 +57,7 @@ async def serve_until(services: Services, stop: asyncio.Event, *, on_listening: 
     grpc_port = await rpc.start(config.grpc_listen, credentials)
     http.start()
     services.publisher.start()
+    _spare_the_collector()
     renewal = asyncio.create_task(_renew(services, pair, credentials), name="server-certificate")
     try:
         grpc_host, _, _ = config.grpc_listen.rpartition(":")
@@ -67,6 +70,13 @@ async def serve_until(services: Services, stop: asyncio.Event, *, on_listening: 
         await rpc.stop(config.drain_seconds)
         await services.publisher.stop()
         await http.stop()
+
+
+def _spare_the_collector() -> None:
+    """Keeps the garbage collector from walking through all modules again and again: a tenth of what a call cost."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECTOR_THRESHOLDS)
 
 
 async def _renew(services: Services, pair: KeyPair, credentials: RotatingCredentials) -> None:

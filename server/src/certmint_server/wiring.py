@@ -74,6 +74,7 @@ def wire(config: Config, clock: Clock, store: Store, issuers: Issuers) -> Servic
     publisher = Publisher(store=store.crls, issuers=issuers, clock=clock, crl_lifetime=config.crl_lifetime)
     issuance = IssuanceService(
         log=store.certificate_log,
+        requests=store.requests,
         issuers=issuers,
         profiles=profiles,
         registrations=registrations,

@@ -181,12 +181,12 @@ async def test_a_refusal_is_not_asked_again(connect: Connect, ca: CA, peer: Peer
     assert len(peer.asked) == 1
 
 
-async def test_after_four_attempts_the_last_failure_is_raised(connect: Connect, ca: CA, peer: Peer) -> None:
+async def test_after_six_attempts_the_last_failure_is_raised(connect: Connect, ca: CA, peer: Peer) -> None:
     peer.answers("GetConfiguration", CANCELLED)
     async with connect(peer.address, ca.identity()) as client:
         with pytest.raises(errors.CallCancelledError):
             await client.get_configuration()
-    assert len(peer.asked) == 4
+    assert len(peer.asked) == 6
 
 
 async def test_all_attempts_of_sign_csr_carry_one_uuid_of_version_7(connect: Connect, ca: CA, peer: Peer) -> None:

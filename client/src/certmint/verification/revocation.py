@@ -128,20 +128,19 @@ def conclude(result: PathResult, evidence: Mapping[int, RevocationEvidence], pol
         result: From `build_path`.
         evidence: By position in `result.certificates`; a position that is missing means that nothing is known.
         policy: REQUIRE_FRESH asks for fresh evidence on each certificate but the anchor. SOFT_STALE accepts stale or
-            missing evidence, and refuses what it says against a certificate. NONE does not look at it.
+            missing evidence, and refuses what it says against a certificate. NONE does not look at revocation; a
+            certificate that its issuer's registry never issued is refused under every policy.
     """
-    statuses: tuple[RevocationStatus, ...] = ()
-    if policy is not RevocationPolicy.NONE:
-        statuses = tuple(
-            _status(certificate, evidence.get(position), result.at_time)
-            for position, certificate in enumerate(result.certificates)
-        )
+    statuses = tuple(
+        _status(certificate, evidence.get(position), result.at_time)
+        for position, certificate in enumerate(result.certificates)
+    )
     failures = (failure for status in statuses for failure in _failures(status, policy, result.at_time))
     return Verdict(
         path=result.certificates,
         trust_anchor=result.trust_anchor,
         failures=(*result.failures, *failures),
-        revocation=statuses,
+        revocation=() if policy is RevocationPolicy.NONE else statuses,
         evaluated_at=result.at_time,
         policy=policy,
     )
@@ -161,6 +160,8 @@ def _failures(status: RevocationStatus, policy: RevocationPolicy, at_time: datet
     if evidence.is_never_issued:
         detail = "It is signed with our issuer's key, and our registry never issued it: the key may be stolen."
         yield certificate.failure(FailureReason.NOT_IN_REGISTRY, detail)
+    if policy is RevocationPolicy.NONE:
+        return
     revocation = evidence.revocation
     if revocation and revocation.counts_at(at_time):
         detail = f"It was revoked at {revocation.revoked_at:%Y-%m-%d %H:%M:%S} UTC ({revocation.reason.name})."

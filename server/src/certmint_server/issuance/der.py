@@ -4,11 +4,9 @@ Everywhere else the library reads and writes certificates. The lints have their 
 not judged by the code that wrote it.
 """
 
-from typing import NamedTuple
-
 INTEGER = 0x02
-BIT_STRING = 0x03
 OCTET_STRING = 0x04
+BOOLEAN_TRUE = bytes.fromhex("0101ff")
 OBJECT_IDENTIFIER = 0x06
 UTF8_STRING = 0x0C
 UTC_TIME = 0x17
@@ -20,43 +18,37 @@ _LONG_FORM = 0x80
 _MAXIMUM_LENGTH_OCTETS = 3
 
 
-class Element(NamedTuple):
-    """One element: its tag, all of its bytes, and where its contents begin in them."""
-
-    tag: int
-    der: bytes
-    contents_at: int
-
-    @property
-    def contents(self) -> bytes:
-        """Its contents."""
-        return self.der[self.contents_at :]
-
-
-def read(der: bytes) -> Element:
-    """The one element that these bytes are.
-
-    Raises:
-        ValueError: they are none, or more than one, or not DER.
-    """
-    elements = read_all(der)
-    if len(elements) != 1:
-        raise ValueError("not one element")
-    return elements[0]
-
-
-def read_all(der: bytes) -> list[Element]:
-    """The elements that follow one another in these bytes.
+def split(der: bytes) -> list[bytes]:
+    """The elements that follow one another in these bytes, each with its header.
 
     Raises:
         ValueError: they are not elements with lengths of the definite form, in as few octets as there can be.
     """
-    elements, at = [], 0
-    while at < len(der):
-        contents_at, end = _span(der, at)
-        elements.append(Element(der[at], der[at:end], contents_at - at))
+    elements, at, size = [], 0, len(der)
+    while at < size:
+        contents_at = at + 2
+        if contents_at > size:
+            raise ValueError("a header is cut off")
+        length = der[at + 1]
+        if length >= _LONG_FORM:
+            length, contents_at = _long_length(der, at)
+        end = contents_at + length
+        if end > size:
+            raise ValueError("contents are cut off")
+        elements.append(der[at:end])
         at = end
     return elements
+
+
+def contents(element: bytes, tag: int) -> bytes:
+    """The contents of one element of this tag, which `split` gave.
+
+    Raises:
+        ValueError: it has another tag.
+    """
+    if element[0] != tag:
+        raise ValueError("not the element that belongs here")
+    return element[2:] if element[1] < _LONG_FORM else element[2 + (element[1] & ~_LONG_FORM) :]
 
 
 def write(tag: int, *contents: bytes) -> bytes:
@@ -69,18 +61,11 @@ def write(tag: int, *contents: bytes) -> bytes:
     return bytes((tag, _LONG_FORM | len(octets))) + octets + value
 
 
-def _span(der: bytes, at: int) -> tuple[int, int]:
-    """Where the contents of the element at `at` begin, and where they end."""
-    if at + 2 > len(der):
-        raise ValueError("a header is cut off")
-    length, contents_at = der[at + 1], at + 2
-    if length >= _LONG_FORM:
-        count = length & ~_LONG_FORM
-        octets = der[contents_at : contents_at + count]
-        length = int.from_bytes(octets, "big")
-        if not 0 < count <= _MAXIMUM_LENGTH_OCTETS or length < _LONG_FORM or octets[0] == 0:
-            raise ValueError("a length is not in its shortest form")
-        contents_at += count
-    if contents_at + length > len(der):
-        raise ValueError("contents are cut off")
-    return contents_at, contents_at + length
+def _long_length(der: bytes, at: int) -> tuple[int, int]:
+    """A length of the long form, and where the contents begin."""
+    count = der[at + 1] & ~_LONG_FORM
+    octets = der[at + 2 : at + 2 + count]
+    length = int.from_bytes(octets, "big")
+    if not 0 < count <= _MAXIMUM_LENGTH_OCTETS or length < _LONG_FORM or octets[0] == 0:
+        raise ValueError("a length is not in its shortest form")
+    return length, at + 2 + count

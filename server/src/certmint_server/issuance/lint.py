@@ -9,6 +9,7 @@ import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from certmint_server.issuance import der
 from certmint_server.issuance.decision import CertificateToIssue
@@ -101,24 +102,24 @@ def lint_public_key(subject: Subject) -> None:
 
 
 def lint_known_extensions(subject: Subject) -> None:
-    """The eight extensions of a leaf and nothing else."""
-    _require(subject.tbs.extensions.keys() == _LEAF_EXTENSIONS, "known_extensions", "not exactly those of a leaf")
+    """Eight extensions: those that the rules below ask for, and nothing else."""
+    _require(len(subject.tbs.extensions) == _LEAF_EXTENSIONS, "known_extensions", "not exactly those of a leaf")
 
 
 def lint_basic_constraints(subject: Subject) -> None:
     """Not a CA, and critical (RFC 5280 section 4.2.1.9)."""
-    _require_extension(subject, _BASIC_CONSTRAINTS, der.write(der.SEQUENCE), "basic_constraints", critical=True)
+    _require(_NOT_A_CA in subject.tbs.extensions, "basic_constraints", "not a critical CA:FALSE")
 
 
 def lint_key_usage(subject: Subject) -> None:
     """The bit digitalSignature alone, and critical (RFC 5280 section 4.2.1.3): right for every type of leaf key."""
-    _require_extension(subject, _KEY_USAGE, _DIGITAL_SIGNATURE, "key_usage", critical=True)
+    _require(_SIGNS_ONLY in subject.tbs.extensions, "key_usage", "not a critical digitalSignature alone")
 
 
 def lint_extended_key_usage(subject: Subject) -> None:
     """What the profile has, not critical (RFC 5280 section 4.2.1.12)."""
-    expected = subject.wanted.profile.extended_key_usage_der
-    _require_extension(subject, _EXTENDED_KEY_USAGE, expected, "extended_key_usage")
+    expected = _extension(_EXTENDED_KEY_USAGE, subject.wanted.profile.extended_key_usage_der)
+    _require(expected in subject.tbs.extensions, "extended_key_usage", "not the profile's usages")
 
 
 def lint_san(subject: Subject) -> None:
@@ -128,35 +129,32 @@ def lint_san(subject: Subject) -> None:
     names += [der.write(_IP_ADDRESS, ipaddress.ip_address(address).packed) for address in wanted.ip_addresses]
     names += [der.write(_URI, uri.encode()) for uri in wanted.uris]
     _require(len(names) > 0, "san", "no name at all")
-    expected = der.write(der.SEQUENCE, *names)
-    _require_extension(subject, _SUBJECT_ALTERNATIVE_NAME, expected, "san", critical=not wanted.common_name)
+    expected = _extension(_SUBJECT_ALTERNATIVE_NAME, der.write(der.SEQUENCE, *names), critical=not wanted.common_name)
+    _require(expected in subject.tbs.extensions, "san", "not the names decided, or wrongly critical or not")
 
 
 def lint_subject_key_id(subject: Subject) -> None:
     """Derived from the key, not critical (RFC 5280 section 4.2.1.2)."""
-    expected = der.write(der.OCTET_STRING, subject.wanted.subject_key_id)
-    _require_extension(subject, _SUBJECT_KEY_ID, expected, "subject_key_id")
+    expected = _extension(_SUBJECT_KEY_ID, der.write(der.OCTET_STRING, subject.wanted.subject_key_id))
+    _require(expected in subject.tbs.extensions, "subject_key_id", "not derived from the key")
 
 
 def lint_authority_key_id(subject: Subject) -> None:
     """The issuer's SKID alone, not critical (RFC 5280 section 4.2.1.1)."""
-    expected = der.write(der.SEQUENCE, der.write(_KEY_IDENTIFIER, subject.wanted.issuer.subject_key_id))
-    _require_extension(subject, _AUTHORITY_KEY_ID, expected, "authority_key_id")
+    expected = _authority_key_id(subject.wanted.issuer.subject_key_id)
+    _require(expected in subject.tbs.extensions, "authority_key_id", "not the issuer's SKID")
 
 
 def lint_crl_distribution_point(subject: Subject) -> None:
     """One, with the URL of the shard at this issuer and for all reasons (RFC 5280 section 4.2.1.13)."""
-    url = subject.wanted.issuer.crl_url(subject.wanted.crl_shard).encode()
-    full_name = der.write(_FIRST, der.write(_FIRST, der.write(_URI, url)))
-    expected = der.write(der.SEQUENCE, der.write(der.SEQUENCE, full_name))
-    _require_extension(subject, _CRL_DISTRIBUTION_POINTS, expected, "crl_distribution_point")
+    expected = _crl_distribution_point(subject.wanted.issuer.crl_url(subject.wanted.crl_shard))
+    _require(expected in subject.tbs.extensions, "crl_distribution_point", "not the shard's URL at this issuer")
 
 
 def lint_authority_information_access(subject: Subject) -> None:
     """One caIssuers, with the URL of the issuer's certificate (RFC 5280 section 4.2.2.1)."""
-    url = subject.wanted.issuer.certificate_url.encode()
-    expected = der.write(der.SEQUENCE, der.write(der.SEQUENCE, _CA_ISSUERS, der.write(_URI, url)))
-    _require_extension(subject, _AUTHORITY_INFORMATION_ACCESS, expected, "authority_information_access")
+    expected = _authority_information_access(subject.wanted.issuer.certificate_url)
+    _require(expected in subject.tbs.extensions, "authority_information_access", "not this issuer's certificate")
 
 
 RULES: tuple[Callable[[Subject], None], ...] = (
@@ -178,9 +176,8 @@ RULES: tuple[Callable[[Subject], None], ...] = (
     lint_authority_information_access,
 )
 
+_LEAF_EXTENSIONS = 8
 _VERSION_3 = bytes.fromhex("a003020102")
-# Seven unused bits: a named bit list ends with its last bit set (X.690 section 11.2.2).
-_DIGITAL_SIGNATURE = bytes.fromhex("03020780")
 
 # Tags of GeneralName (RFC 5280 section 4.2.1.6), of keyIdentifier, and of distributionPoint and fullName.
 _DNS_NAME, _URI, _IP_ADDRESS = 0x82, 0x86, 0x87
@@ -197,18 +194,6 @@ _CRL_DISTRIBUTION_POINTS = bytes.fromhex("0603551d1f")
 _AUTHORITY_KEY_ID = bytes.fromhex("0603551d23")
 _EXTENDED_KEY_USAGE = bytes.fromhex("0603551d25")
 _AUTHORITY_INFORMATION_ACCESS = bytes.fromhex("06082b06010505070101")
-_LEAF_EXTENSIONS = frozenset(
-    {
-        _SUBJECT_KEY_ID,
-        _KEY_USAGE,
-        _SUBJECT_ALTERNATIVE_NAME,
-        _BASIC_CONSTRAINTS,
-        _CRL_DISTRIBUTION_POINTS,
-        _AUTHORITY_KEY_ID,
-        _EXTENDED_KEY_USAGE,
-        _AUTHORITY_INFORMATION_ACCESS,
-    }
-)
 _FIRST_YEAR_OF_GENERALIZED_TIME = 2050
 
 
@@ -219,12 +204,33 @@ def _time(moment: datetime) -> bytes:
     return der.write(der.GENERALIZED_TIME, f"{moment:%Y%m%d%H%M%SZ}".encode())
 
 
-def _require_extension(subject: Subject, oid: bytes, expected: bytes, rule: str, *, critical: bool = False) -> None:
-    extension = subject.tbs.extensions[oid]
-    _require(extension.value_der == expected, rule, "not what was decided")
-    _require(extension.critical == critical, rule, "not critical" if critical else "critical")
+def _extension(oid: bytes, value_der: bytes, *, critical: bool = False) -> bytes:
+    # FALSE is the default of critical, and a default is not encoded (X.690 section 11.5).
+    return der.write(der.SEQUENCE, oid, der.BOOLEAN_TRUE if critical else b"", der.write(der.OCTET_STRING, value_der))
+
+
+@lru_cache(maxsize=256)
+def _authority_key_id(key_id: bytes) -> bytes:
+    return _extension(_AUTHORITY_KEY_ID, der.write(der.SEQUENCE, der.write(_KEY_IDENTIFIER, key_id)))
+
+
+@lru_cache(maxsize=1024)
+def _crl_distribution_point(url: str) -> bytes:
+    full_name = der.write(_FIRST, der.write(_FIRST, der.write(_URI, url.encode())))
+    return _extension(_CRL_DISTRIBUTION_POINTS, der.write(der.SEQUENCE, der.write(der.SEQUENCE, full_name)))
+
+
+@lru_cache(maxsize=256)
+def _authority_information_access(url: str) -> bytes:
+    access = der.write(der.SEQUENCE, _CA_ISSUERS, der.write(_URI, url.encode()))
+    return _extension(_AUTHORITY_INFORMATION_ACCESS, der.write(der.SEQUENCE, access))
 
 
 def _require(holds: bool, rule: str, finding: str) -> None:  # noqa: FBT001  reads as a sentence at its calls
     if not holds:
         raise LintError(rule, finding)
+
+
+_NOT_A_CA = _extension(_BASIC_CONSTRAINTS, der.write(der.SEQUENCE), critical=True)
+# Seven unused bits: a named bit list ends with its last bit set (X.690 section 11.2.2).
+_SIGNS_ONLY = _extension(_KEY_USAGE, bytes.fromhex("03020780"), critical=True)

@@ -32,6 +32,14 @@ class Recorded:
     replayed: bool
 
 
+class RequestStore(Protocol):
+    """Where the requests of earlier calls are read."""
+
+    async def request_sha256(self, requester: str, request_id: UUID) -> bytes | None:
+        """The SHA-256 of what the requester asked for with this id, if it did."""
+        ...
+
+
 class CertificateLog(Protocol):
     """Where certificates are recorded."""
 

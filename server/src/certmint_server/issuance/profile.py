@@ -64,9 +64,9 @@ class ProfileStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Profile:
-    """A profile that can be issued under. Made by `from_config` only."""
+    """A profile that can be issued under. Made by `from_config` only; two are the same only if they are one."""
 
     config: ProfileConfig
     version: int

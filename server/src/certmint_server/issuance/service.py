@@ -11,11 +11,12 @@ from certmint_server.errors import (
     LifetimeNotAllowedError,
     NameInvalidError,
     RegistrationNotFoundError,
+    RequestIdReusedError,
 )
 from certmint_server.issuance.certificate import SignedCertificate, prepare
 from certmint_server.issuance.csr import ParsedCSR, parse_csr
 from certmint_server.issuance.decision import CertificateToIssue
-from certmint_server.issuance.log import CertificateLog, Issuance, RequestKey
+from certmint_server.issuance.log import CertificateLog, Issuance, RequestKey, RequestStore
 from certmint_server.issuance.profile import Profile
 from certmint_server.issuance.profiles import Profiles
 from certmint_server.issuance.request import SignRequest
@@ -51,6 +52,7 @@ class IssuanceService:
         self,
         *,
         log: CertificateLog,
+        requests: RequestStore,
         issuers: Issuers,
         profiles: Profiles,
         registrations: Registrations,
@@ -58,6 +60,7 @@ class IssuanceService:
         clock: Clock,
     ) -> None:
         self._log = log
+        self._requests = requests
         self._issuers = issuers
         self._profiles = profiles
         self._registrations = registrations
@@ -84,8 +87,21 @@ class IssuanceService:
         # Step 8: answer, from what the registry holds: for a repeated request the certificate of the first.
         return self._issued(recorded.certificate, wanted.profile)
 
+    async def validate(self, caller: Caller, request: SignRequest) -> CertificateToIssue:
+        """What `sign_csr` would issue; it does everything but serial and signature, and changes nothing.
+
+        Raises:
+            CertmintError: `sign_csr` would be refused.
+        """
+        key = _request_key(caller, request)
+        if key:
+            earlier = await self._requests.request_sha256(key.requester, key.request_id)
+            if earlier not in (None, key.request_sha256):
+                raise RequestIdReusedError("This request id was used with another request.", field="request_id")
+        return await self.decide(caller, request)
+
     async def decide(self, caller: Caller, request: SignRequest) -> CertificateToIssue:
-        """Everything but the serial and the signature: all there is to `validate_only`.
+        """The whole certificate but its serial, for a request that is granted.
 
         Raises:
             CertmintError: the request is refused.
@@ -185,5 +201,10 @@ def _issuance(caller: Caller, request: SignRequest, signed: SignedCertificate) -
         labels=dict(request.labels),
         known_names=SubjectNames(wanted.dns_names, wanted.ip_addresses),
     )
-    key = RequestKey(caller.identity, request.request_id, request.sha256()) if request.request_id else None
-    return Issuance(record, key)
+    return Issuance(record, _request_key(caller, request))
+
+
+def _request_key(caller: Caller, request: SignRequest) -> RequestKey | None:
+    if request.request_id is None:
+        return None
+    return RequestKey(caller.identity, request.request_id, request.sha256())

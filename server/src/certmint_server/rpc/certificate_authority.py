@@ -9,7 +9,7 @@ from certmint.ca.v1 import certificate_authority_service_pb2 as pb
 from certmint.ca.v1 import resources_pb2
 from certmint.ca.v1.certificate_authority_service_pb2_grpc import CertificateAuthorityServiceServicer
 from certmint_server.clock import Clock
-from certmint_server.errors import CRLNotFoundError, CRLTooLargeError, FieldInvalidError, ProfileNotFoundError
+from certmint_server.errors import CRLNotFoundError, CRLTooLargeError, FieldInvalidError
 from certmint_server.issuance.csr import MAXIMUM_BYTES
 from certmint_server.issuance.decision import CertificateToIssue
 from certmint_server.issuance.profile import StoredProfile
@@ -21,6 +21,7 @@ from certmint_server.registry.certificate import RevocationReason, parse_serial_
 from certmint_server.revocation.crls import CRLs, PublishedCRL
 from certmint_server.revocation.service import RevocationService
 from certmint_server.rpc import wire
+from certmint_server.rpc.bursts import Bursts
 from certmint_server.rpc.call import current_caller, log_serial
 from certmint_server.rpc.verification import verdict_message, verification_request
 from certmint_server.verification.service import VerificationService
@@ -46,6 +47,7 @@ class CertificateAuthorityServicer(CertificateAuthorityServiceServicer):
         profiles: Profiles,
         clock: Clock,
     ) -> None:
+        self._bursts = Bursts()
         self._issuance = issuance
         self._revocation = revocation
         self._crls = crls
@@ -56,12 +58,13 @@ class CertificateAuthorityServicer(CertificateAuthorityServiceServicer):
 
     async def SignCSR(self, request: pb.SignCSRRequest, context: Context) -> pb.SignCSRResponse:
         """Issues a certificate."""
-        wanted = _sign_request(request)
-        if request.validate_only:
-            return self._validated(await self._issuance.decide(current_caller(), wanted))
-        issued = await self._issuance.sign_csr(current_caller(), wanted)
-        log_serial(serial_hex(issued.certificate.serial))
-        return self._issued(issued)
+        async with self._bursts:
+            wanted = _sign_request(request)
+            if request.validate_only:
+                return self._validated(await self._issuance.validate(current_caller(), wanted))
+            issued = await self._issuance.sign_csr(current_caller(), wanted)
+            log_serial(serial_hex(issued.certificate.serial))
+            return self._issued(issued)
 
     async def Revoke(self, request: pb.RevokeRequest, context: Context) -> pb.RevokeResponse:
         """Revokes a certificate."""
@@ -126,13 +129,8 @@ class CertificateAuthorityServicer(CertificateAuthorityServiceServicer):
         )
 
     async def _granted(self, names: Sequence[str]) -> Sequence[StoredProfile]:
-        profiles = []
-        for name in names:
-            try:
-                profiles.append(await self._profiles.get(name))
-            except ProfileNotFoundError:
-                continue  # granted before it was applied
-        return profiles
+        """Those that are granted and applied: a registration may name a profile that is still to come."""
+        return [profile for profile in await self._profiles.list() if profile.config.name in names]
 
     def _issued(self, issued: Issued) -> pb.SignCSRResponse:
         return pb.SignCSRResponse(

@@ -23,6 +23,8 @@ _OLDEST_SQLITE = (3, 35)  # RETURNING
 _RECYCLE_SECONDS = 60
 _READ_ONLY_SQL_TRANSACTION = "25006"
 _DATABASE_MODE = 0o600
+# More than the recording of certificates has: four tables, by up to 64 rows.
+_PREPARED_STATEMENTS = 512
 
 
 def open_writer(url: str, *, patience_seconds: int = PATIENCE_SECONDS) -> Engine:
@@ -112,10 +114,12 @@ def _open_sqlite(url: URL, connections: int, patience_seconds: int, *pragmas: st
             timeout=patience_seconds,
             isolation_level=None,
             check_same_thread=False,
+            cached_statements=_PREPARED_STATEMENTS,
         )
 
     engine = create_engine(
         url,
+        hide_parameters=True,  # a traceback in the log must hold no certificate
         creator=connect,
         poolclass=QueuePool,
         pool_size=connections,
@@ -152,6 +156,7 @@ def _open_postgresql(url: URL, connections: int, patience_seconds: int, *, optio
     query = defaults | dict(url.query) | {"options": f"-c statement_timeout={milliseconds} {options} {given}".strip()}
     engine = create_engine(
         url.set(query=query),
+        hide_parameters=True,
         pool_size=connections,
         max_overflow=0,
         pool_timeout=patience_seconds,

@@ -16,8 +16,8 @@ from certmint_server.store.schema import blocked_key, certificate, event, issuan
 
 # A list of values is padded to one of these lengths, so that few statements are ever prepared.
 _LIST_LENGTHS = (1, 8, 64, 256)
-# Rows that one statement inserts; 256 certificates of 16 columns stay below SQLite's 32,766 parameters.
-_ROW_COUNTS = (256, 64, 16, 4, 1)
+# Rows that one statement inserts; so many statements a table are kept prepared.
+_MOST_ROWS = 64
 
 
 def _compile(statement: ClauseElement, columns: Sequence[str] | None = None) -> str:
@@ -114,17 +114,14 @@ def _parameters(length: int) -> list[BindParameter[bytes]]:
 
 
 def _insert_rows(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Inserts rows by as few statements as there are powers of four in their number.
+    """Inserts rows, so many at a time.
 
     An executemany would be one call too, but sqlite3 gives the GIL away and takes it back at every row: beside an event
     loop that holds it, that cost more than all else together.
     """
-    done = 0
-    for length in _ROW_COUNTS:
-        while len(rows) - done >= length:
-            values = tuple(value for row in rows[done : done + length] for value in row)
-            connection.exec_driver_sql(_of_rows(statement, length), values)
-            done += length
+    for start in range(0, len(rows), _MOST_ROWS):
+        part = rows[start : start + _MOST_ROWS]
+        connection.exec_driver_sql(_of_rows(statement, len(part)), tuple(value for row in part for value in row))
 
 
 @cache

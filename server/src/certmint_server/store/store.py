@@ -16,6 +16,7 @@ from certmint_server.store.profiles import SQLProfileStore
 from certmint_server.store.reader import Reader
 from certmint_server.store.recording import Recorder
 from certmint_server.store.registrations import SQLRegistrationStore
+from certmint_server.store.requests import SQLRequestStore
 from certmint_server.store.revocations import SQLBlockedKeyStore, SQLRevocationLog
 from certmint_server.store.rows import IssuerKeys
 from certmint_server.store.writer import Writer
@@ -29,6 +30,7 @@ class Store:
     profiles: SQLProfileStore
     registrations: SQLRegistrationStore
     certificate_log: CertificateLog
+    requests: SQLRequestStore
     certificates: SQLCertificateStore
     revocation_log: SQLRevocationLog
     blocked_keys: SQLBlockedKeyStore
@@ -56,6 +58,7 @@ class Store:
             profiles=SQLProfileStore(reader, writer),
             registrations=SQLRegistrationStore(reader, writer),
             certificate_log=writer,
+            requests=SQLRequestStore(reader),
             certificates=SQLCertificateStore(reader, issuer_keys),
             revocation_log=SQLRevocationLog(writer, issuer_keys),
             blocked_keys=SQLBlockedKeyStore(reader),

@@ -1,8 +1,7 @@
 """The one writer of a server: its thread is where everything that changes the database happens.
 
-Certificates that wait to be recorded while a transaction commits are recorded together in the next. On a busy loop a
-commit is over before the next call is even read, so a group also waits while each turn of the loop brings one more. A
-lone caller waits for nobody.
+Certificates that wait to be recorded while a transaction commits are recorded together in the next. There is no timer:
+a lone caller waits for nobody, and under load calls come in bursts.
 """
 
 import asyncio
@@ -18,10 +17,6 @@ from certmint_server.issuance.log import Issuance, Recorded
 from certmint_server.store.failure import unavailable_on_failure
 
 GROUP_SIZE = 256
-# Reached on a loop that has no idle turn, and so has longer queues than this already.
-GATHERING_SECONDS = 0.02
-# gRPC hands over one call at a time, and takes so many turns of the loop for it.
-_BARREN_TURNS = 3
 A = TypeVar("A")
 T = TypeVar("T")
 
@@ -86,19 +81,9 @@ class Writer:
         # In turn, so that neither a flood of records nor one of acts makes the other wait for longer than one commit.
         while self._records or self._acts:
             if self._records:
-                await self._gather()
                 await self._record_group()
             if self._acts:
                 await self._run_act()
-
-    async def _gather(self) -> None:
-        """Lets those join that are about to be recorded."""
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + GATHERING_SECONDS
-        seen, barren = 0, 0
-        while barren < _BARREN_TURNS and len(self._records) < GROUP_SIZE and loop.time() < ends:
-            seen, barren = len(self._records), (barren + 1 if len(self._records) == seen else 0)
-            await asyncio.sleep(0)
 
     async def _record_group(self) -> None:
         group = [self._records.popleft() for _ in range(min(GROUP_SIZE, len(self._records)))]

@@ -64,8 +64,7 @@ class VerificationService:
             expected_name=request.expected_name,
             at_time=request.at_time or self._clock.now(),
         )
-        evidence = {} if request.policy is RevocationPolicy.NONE else await self._evidence(result)
-        return conclude(result, evidence, request.policy)
+        return conclude(result, await self._evidence(result), request.policy)
 
     async def _evidence(self, result: PathResult) -> dict[int, RevocationEvidence]:
         """What we know about each certificate that one of our issuers signed, by its position in the path."""

@@ -63,7 +63,7 @@ class _RevocationPolicyEnumTypeWrapper(google.protobuf.internal.enum_type_wrappe
     REVOCATION_POLICY_SOFT_STALE: _RevocationPolicy.ValueType  # 2
     """Information past its next_update, or none, is accepted; a known revocation is not."""
     REVOCATION_POLICY_NONE: _RevocationPolicy.ValueType  # 3
-    """Revocation is not looked at."""
+    """Revocation is not looked at. NOT_IN_REGISTRY is reported all the same."""
 
 class RevocationPolicy(_RevocationPolicy, metaclass=_RevocationPolicyEnumTypeWrapper):
     """How revocation bears on the verdict."""
@@ -75,7 +75,7 @@ REVOCATION_POLICY_REQUIRE_FRESH: RevocationPolicy.ValueType  # 1
 REVOCATION_POLICY_SOFT_STALE: RevocationPolicy.ValueType  # 2
 """Information past its next_update, or none, is accepted; a known revocation is not."""
 REVOCATION_POLICY_NONE: RevocationPolicy.ValueType  # 3
-"""Revocation is not looked at."""
+"""Revocation is not looked at. NOT_IN_REGISTRY is reported all the same."""
 Global___RevocationPolicy: typing_extensions.TypeAlias = RevocationPolicy
 
 class _VerificationFailureReason:
