@@ -38,7 +38,7 @@ demo: $(VENV)/.runtime ## Walk through a service's whole life, on a CA made for 
 
 run: $(VENV)/.runtime ## Serve, with data in ./certmint-data (DATA=..., TRUST_DOMAIN=...)
 	@test -f $(DATA)/certmint.toml || $(BIN)/certmint-server init --dir $(DATA) --trust-domain $(TRUST_DOMAIN)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/certmint-server serve --config $(DATA)
+	@$(BIN)/certmint-server serve --config $(DATA) --log-format console
 
 test: $(VENV)/.dev ## Run the tests, on SQLite and on a PostgreSQL that they bring up
 	@$(BIN)/python -m pytest -q -n 2 $(PYTEST)

@@ -6,7 +6,7 @@ import click
 from cryptography.hazmat.primitives import hashes
 
 from certmint_server.cli.options import read_passphrase
-from certmint_server.cli.output import as_json, command, fact, heading, say, shown
+from certmint_server.cli.output import as_json, command, fact, heading, program, say, shown
 from certmint_server.clock import SystemClock
 from certmint_server.config import environment_passphrase
 from certmint_server.init import (
@@ -161,8 +161,8 @@ def _report(options: InitOptions, made: Initialised) -> None:
     say("  and bring it back for ceremonies only (certmint-server issuer --help).")
     say()
     heading("Next")
-    command(f"certmint-server serve --config {folder}")
-    command(f"certmint --identity {folder}/{OPERATOR_FOLDER} configuration")
+    command(f"{program('certmint-server')} serve --config {folder}")
+    command(f"{program('certmint')} --identity {folder}/{OPERATOR_FOLDER} configuration")
 
 
 def _report_json(options: InitOptions, made: Initialised) -> None:

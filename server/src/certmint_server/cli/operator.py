@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from certmint_server.cli.options import config_option, issuer_passphrase, read_config
-from certmint_server.cli.output import command, fact, heading, shown
+from certmint_server.cli.output import command, fact, heading, program, shown
 from certmint_server.clock import SystemClock
 from certmint_server.config import Config
 from certmint_server.host import KeyPair, issue_operator_certificate
@@ -45,7 +45,7 @@ def issue(config_path: Path | None, name: str, out: Path) -> None:
     heading(f"{certificate.identity} is in {shown(out)}")
     fact("serial", serial_hex(certificate.serial))
     fact("until", f"{certificate.not_after:%Y-%m-%d %H:%M:%S} UTC")
-    command(f"certmint --identity {shown(out)} configuration")
+    command(f"{program('certmint')} --identity {shown(out)} configuration")
 
 
 async def _issue(config: Config, passphrase: bytes, name: str, out: Path) -> KeyPair:

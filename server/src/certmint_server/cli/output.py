@@ -1,6 +1,8 @@
 """What people read on the console; what scripts read goes to standard output as JSON."""
 
 import json
+import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,9 +39,14 @@ def as_json(value: Mapping[str, object]) -> None:
     click.echo(json.dumps(value, indent=2, default=str))
 
 
+def program(name: str) -> str:
+    """A program of ours as one would type it from here."""
+    return name if shutil.which(name) else shown(Path(sys.executable).parent / name)
+
+
 def shown(path: Path) -> str:
     """A path as one would type it from here."""
     try:
-        return str(path.resolve().relative_to(Path.cwd()))
+        return str(path.absolute().relative_to(Path.cwd()))
     except ValueError:
         return str(path)

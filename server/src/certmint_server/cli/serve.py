@@ -9,7 +9,7 @@ import click
 import structlog
 
 from certmint_server.cli.options import config_option, issuer_passphrase, read_config
-from certmint_server.cli.output import command, fact, heading, shown
+from certmint_server.cli.output import command, fact, heading, program, shown
 from certmint_server.clock import SystemClock
 from certmint_server.config import Config
 from certmint_server.init import OPERATOR_FOLDER
@@ -44,12 +44,13 @@ def serve(config_path: Path | None, log_format: str, ready_file: Path | None) ->
       certmint-server serve --config certmint-data
       CERTMINT_DATABASE_URL=postgresql://certmint@db/certmint certmint-server serve --config /etc/certmint
     """
-    configure_logging(as_json=log_format == "json" or (log_format == "auto" and not sys.stderr.isatty()))
+    as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
+    configure_logging(as_json=as_json)
     config = read_config(config_path)
     passphrase = issuer_passphrase(config)
     migrate_database(config.database_url)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(config, passphrase, ready_file))
+        runner.run(_serve(config, passphrase, ready_file, as_json=as_json))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -61,12 +62,12 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return new_event_loop
 
 
-async def _serve(config: Config, passphrase: bytes, ready_file: Path | None) -> None:
+async def _serve(config: Config, passphrase: bytes, ready_file: Path | None, *, as_json: bool) -> None:
     def report(listening: Listening) -> None:
         structlog.get_logger("certmint.serving").info(
             "serving", grpc=listening.grpc_address, http=listening.http_address
         )
-        if sys.stderr.isatty():
+        if not as_json:
             _banner(config, listening)
         if ready_file:
             ready_file.write_text(f"{listening.grpc_address}\n{listening.http_address}\n", encoding="utf-8")
@@ -82,7 +83,7 @@ def _banner(config: Config, listening: Listening) -> None:
     fact("CRLs over HTTP", listening.http_address)
     fact("data", folder)
     heading("In another terminal")
-    command(f"certmint --identity {folder}/{OPERATOR_FOLDER} configuration")
+    command(f"{program('certmint')} --identity {folder}/{OPERATOR_FOLDER} configuration")
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import Iterator
 
@@ -67,7 +68,10 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise ConfigError(f"Cannot listen on {host} port {port}: {error.strerror}.") from error
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise ConfigError(
+            f"Cannot listen on {host} port {port}: {why}. Change http.listen in certmint.toml."
+        ) from error
 
 
 class _Server(uvicorn.Server):

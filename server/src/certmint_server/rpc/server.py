@@ -82,7 +82,9 @@ class RPCServer:
         try:
             port = self._server.add_secure_port(address, credentials.server_credentials)
         except RuntimeError as error:  # all that grpc raises
-            raise ConfigError(f"Cannot listen on {address}: it is taken, or not of this machine.") from error
+            raise ConfigError(
+                f"Cannot listen on {address}: it is taken, or not of this machine. Change grpc.listen in certmint.toml."
+            ) from error
         await self._server.start()
         for service in ("", *(service.full_name for service in self._services)):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
