@@ -40,7 +40,7 @@ async def _measure(data: Path, csrs: list[bytes]) -> Steps:
     config = load_config(data / "certmint.toml")
     async with open_services(config, SystemClock(), issuer_passphrase(config)) as services:
         grant = Grant("spiffe://demo.test/bench", tuple(_names()), profiles=("service",))
-        await services.registrations.create(grant, by=host_identity(services.issuers.authority))
+        await services.registry.registrations.create(grant, by=host_identity(services.issuers.authority))
         caller = Caller(None, grant)
         requests = [SignRequest(csr_der=csr) for csr in csrs]
         decided = [await services.issuance.decide(caller, request) for request in requests]

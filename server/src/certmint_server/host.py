@@ -65,7 +65,7 @@ async def issue_operator_certificate(services: Services, name: str) -> KeyPair:
     )
     await _grant_at_least(services, grant)
     # People renew by hand, so theirs lasts as long as the profile allows.
-    profile = await services.profiles.current(OPERATOR_PROFILE)
+    profile = await services.registry.profiles.current(OPERATOR_PROFILE)
     return await _issue(services, grant, OPERATOR_PROFILE, lifetime=profile.config.maximum_lifetime)
 
 
@@ -91,9 +91,9 @@ async def _grant_at_least(services: Services, wanted: Grant) -> None:
 async def _try_to_grant(services: Services, wanted: Grant) -> None:
     by = host_identity(services.issuers.authority)
     try:
-        registration = await services.registrations.get(wanted.identity)
+        registration = await services.registry.registrations.get(wanted.identity)
     except RegistrationNotFoundError:
-        await services.registrations.create(wanted, by=by)
+        await services.registry.registrations.create(wanted, by=by)
         return
     held = registration.grant
     grant = replace(
@@ -105,7 +105,7 @@ async def _try_to_grant(services: Services, wanted: Grant) -> None:
         disabled=False,
     )
     if grant != held:
-        await services.registrations.update(grant, version=registration.version, by=by)
+        await services.registry.registrations.update(grant, version=registration.version, by=by)
 
 
 def split_names(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -124,7 +124,7 @@ async def _publish_root_crl(store: Store, root: NewIssuer, clock: Clock) -> None
 async def _first_operator(services: Services, folder: Path) -> KeyPair:
     by = host_identity(services.issuers.authority)
     for profile in default_profiles():
-        await services.profiles.apply(profile, by=by, dry_run=False)
+        await services.registry.profiles.apply(profile, by=by, dry_run=False)
     pair = await issue_operator_certificate(services, FIRST_OPERATOR)
     save_key_pair(folder / OPERATOR_FOLDER, pair, services)
     return pair

@@ -29,6 +29,16 @@ from certmint_server.verification.service import VerificationService
 
 
 @dataclass(frozen=True, slots=True)
+class Registry:
+    """What is asked at every call, and may be a second old."""
+
+    registrations: Registrations
+    profiles: Profiles
+    callers: Callers
+    blocked_keys: BlockedKeys
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """The domain of one authority, on its database."""
 
@@ -36,9 +46,7 @@ class Services:
     clock: Clock
     store: Store
     issuers: Issuers
-    registrations: Registrations
-    profiles: Profiles
-    callers: Callers
+    registry: Registry
     crls: CRLs
     issuance: IssuanceService
     revocation: RevocationService
@@ -65,46 +73,40 @@ async def open_services(config: Config, clock: Clock, passphrase: bytes) -> Asyn
 
 def wire(config: Config, clock: Clock, store: Store, issuers: Issuers) -> Services:
     """Every service on its parts of the store."""
-    bound = config.authorization_bound
-    registrations = Registrations(store.registrations, clock, trust_domain=issuers.authority.trust_domain, bound=bound)
-    profiles = Profiles(store.profiles, issuers, clock, bound=bound)
-    callers = Callers(store.certificates, registrations, clock, bound=bound)
-    blocked_keys = BlockedKeys(store.blocked_keys, clock, bound=bound)
+    registry = _wire_registry(config, clock, store, issuers)
     crls = CRLs(store.crls)
     publisher = Publisher(store=store.crls, issuers=issuers, clock=clock, crl_lifetime=config.crl_lifetime)
     issuance = IssuanceService(
         log=store.certificate_log,
         requests=store.requests,
         issuers=issuers,
-        profiles=profiles,
-        registrations=registrations,
-        blocked_keys=blocked_keys,
+        profiles=registry.profiles,
+        registrations=registry.registrations,
+        blocked_keys=registry.blocked_keys,
         clock=clock,
     )
     revocation = RevocationService(
         log=store.revocation_log,
         certificates=store.certificates,
         issuers=issuers,
-        callers=callers,
-        blocked_keys=blocked_keys,
+        callers=registry.callers,
+        blocked_keys=registry.blocked_keys,
         clock=clock,
         publication_bound=config.crl_publication_bound,
         on_revoked=publisher.wake,
     )
     verification = VerificationService(certificates=store.certificates, crls=crls, issuers=issuers, clock=clock)
-    return Services(
-        config,
-        clock,
-        store,
-        issuers,
-        registrations,
-        profiles,
-        callers,
-        crls,
-        issuance,
-        revocation,
-        verification,
-        publisher,
+    return Services(config, clock, store, issuers, registry, crls, issuance, revocation, verification, publisher)
+
+
+def _wire_registry(config: Config, clock: Clock, store: Store, issuers: Issuers) -> Registry:
+    bound = config.authorization_bound
+    registrations = Registrations(store.registrations, clock, trust_domain=issuers.authority.trust_domain, bound=bound)
+    return Registry(
+        registrations=registrations,
+        profiles=Profiles(store.profiles, issuers, clock, bound=bound),
+        callers=Callers(store.certificates, registrations, clock, bound=bound),
+        blocked_keys=BlockedKeys(store.blocked_keys, clock, bound=bound),
     )
 
 
@@ -117,14 +119,14 @@ def rpc_server(services: Services) -> RPCServer:
             crls=services.crls,
             verification=services.verification,
             issuers=services.issuers,
-            profiles=services.profiles,
+            profiles=services.registry.profiles,
             clock=services.clock,
         ),
         trust=TrustServicer(services.issuers),
         registry=RegistryServicer(services.store.certificates, services.issuers, services.clock),
-        admin=AdminServicer(services.registrations, services.profiles),
+        admin=AdminServicer(services.registry.registrations, services.registry.profiles),
     )
-    return RPCServer(servicers, PeerAuthenticator(services.issuers, services.callers))
+    return RPCServer(servicers, PeerAuthenticator(services.issuers, services.registry.callers))
 
 
 def _signer(issuer: Issuer, config: Config, passphrase: bytes) -> Signer:

@@ -121,5 +121,5 @@ async def _check(config: Config, passphrase: bytes) -> None:
                 issuer.state.name.lower(),
                 f"{issuer.certificate.subject.rfc4514_string()}, until {issuer.not_after:%Y-%m-%d}",
             )
-        for profile in await services.profiles.list():
+        for profile in await services.registry.profiles.list():
             fact("profile", f"{profile.config.name}, version {profile.version}")
