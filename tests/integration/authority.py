@@ -66,12 +66,15 @@ class Authority:
         """Registers `spiffe://demo.test/<name>` and gets it its first certificate."""
         identity = f"spiffe://{TRUST_DOMAIN}/{name}"
         registration = Registration(
-            identity=identity, dns_names=dns_names, ip_addresses=ip_addresses, profiles=profiles, roles=roles
+            identity=identity, dns_names=dns_names, ip_addresses=ip_addresses, profiles=profiles
         )
         key = keys.generate()
         with self.operator(server) as operator:
-            operator.create_registration(registration)
+            registration = operator.create_registration(registration).registration
             answer = operator.sign_csr(keys.csr_der(key), identity=identity, profile=profiles[0])
+            # Afterwards: a registration authority asks for services only.
+            registration.roles[:] = roles
+            operator.update_registration(registration)
             roots_der = operator.get_trust_bundle().trust_bundle.roots_der
         return Identity.from_der(key=key, chain_der=answer.chain_der, trust_bundle_der=roots_der, server=server.address)
 

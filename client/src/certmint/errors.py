@@ -252,6 +252,10 @@ class CRLTooLargeError(ResourceExhaustedError, reason="CRL_TOO_LARGE"):
     """The CRL is larger than a message may be: fetch it over HTTP."""
 
 
+class TooManyStreamsError(ResourceExhaustedError, reason="TOO_MANY_STREAMS"):
+    """The caller has as many streams open as one caller may."""
+
+
 # What keeps an answer from coming.
 
 

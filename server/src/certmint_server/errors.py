@@ -287,6 +287,12 @@ class CRLTooLargeError(CertmintError):
     reason = "CRL_TOO_LARGE"
 
 
+class TooManyStreamsError(CertmintError):
+    """The caller has as many streams open as one caller may."""
+
+    reason = "TOO_MANY_STREAMS"
+
+
 class DeadlineExceededError(CertmintError):
     """The deadline ended before the answer was there."""
 

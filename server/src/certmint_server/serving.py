@@ -21,7 +21,7 @@ from certmint_server.wiring import Services, rpc_server
 
 _RETRY = timedelta(seconds=10)
 _COLLECTOR_THRESHOLDS = (20_000, 20, 20)
-_SHORTEST_WAIT = timedelta(seconds=1)
+_RENEWAL_TICK = timedelta(seconds=1)
 
 _log = structlog.get_logger("certmint.serving")
 
@@ -82,8 +82,10 @@ def _spare_the_collector() -> None:
 async def _renew(services: Services, pair: KeyPair, credentials: RotatingCredentials) -> None:
     """Renews the server's own certificate in its window, with a new key; open connections are not touched."""
     while True:
-        due = pair.issued.renew_after - services.clock.now()
-        await asyncio.sleep(max(due, _SHORTEST_WAIT).total_seconds())
+        # In short steps: the loop's clock stands still while a machine sleeps, and does not see one that is set.
+        await asyncio.sleep(_RENEWAL_TICK.total_seconds())
+        if services.clock.now() < pair.issued.renew_after:
+            continue
         try:
             pair = await issue_server_certificate(services, services.config.names)
         except Exception as error:  # noqa: BLE001  whatever it is, the next attempt must come: this one is all there is

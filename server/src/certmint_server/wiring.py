@@ -14,6 +14,7 @@ from certmint_server.registry.blocked_keys import BlockedKeys
 from certmint_server.registry.callers import Callers
 from certmint_server.registry.registrations import Registrations
 from certmint_server.revocation.crls import CRLs
+from certmint_server.revocation.issuer_status import IssuerStatus
 from certmint_server.revocation.publisher import Publisher
 from certmint_server.revocation.service import RevocationService
 from certmint_server.rpc.admin import AdminServicer
@@ -48,6 +49,7 @@ class Services:
     issuers: Issuers
     registry: Registry
     crls: CRLs
+    issuer_status: IssuerStatus
     issuance: IssuanceService
     revocation: RevocationService
     verification: VerificationService
@@ -75,11 +77,13 @@ def wire(config: Config, clock: Clock, store: Store, issuers: Issuers) -> Servic
     """Every service on its parts of the store."""
     registry = _wire_registry(config, clock, store, issuers)
     crls = CRLs(store.crls)
+    issuer_status = IssuerStatus(crls, bound=config.authorization_bound)
     publisher = Publisher(store=store.crls, issuers=issuers, clock=clock, crl_lifetime=config.crl_lifetime)
     issuance = IssuanceService(
         log=store.certificate_log,
         requests=store.requests,
         issuers=issuers,
+        issuer_trust=issuer_status,
         profiles=registry.profiles,
         registrations=registry.registrations,
         blocked_keys=registry.blocked_keys,
@@ -95,18 +99,23 @@ def wire(config: Config, clock: Clock, store: Store, issuers: Issuers) -> Servic
         publication_bound=config.crl_publication_bound,
         on_revoked=publisher.wake,
     )
-    verification = VerificationService(certificates=store.certificates, crls=crls, issuers=issuers, clock=clock)
-    return Services(config, clock, store, issuers, registry, crls, issuance, revocation, verification, publisher)
+    verification = VerificationService(
+        certificates=store.certificates, blocked_keys=registry.blocked_keys, crls=crls, issuers=issuers, clock=clock
+    )
+    return Services(
+        config, clock, store, issuers, registry, crls, issuer_status, issuance, revocation, verification, publisher
+    )
 
 
 def _wire_registry(config: Config, clock: Clock, store: Store, issuers: Issuers) -> Registry:
     bound = config.authorization_bound
     registrations = Registrations(store.registrations, clock, trust_domain=issuers.authority.trust_domain, bound=bound)
+    blocked_keys = BlockedKeys(store.blocked_keys, clock, bound=bound)
     return Registry(
         registrations=registrations,
         profiles=Profiles(store.profiles, issuers, clock, bound=bound),
-        callers=Callers(store.certificates, registrations, clock, bound=bound),
-        blocked_keys=BlockedKeys(store.blocked_keys, clock, bound=bound),
+        callers=Callers(store.certificates, registrations, blocked_keys, clock, bound=bound),
+        blocked_keys=blocked_keys,
     )
 
 
@@ -126,7 +135,7 @@ def rpc_server(services: Services) -> RPCServer:
         registry=RegistryServicer(services.store.certificates, services.issuers, services.clock),
         admin=AdminServicer(services.registry.registrations, services.registry.profiles),
     )
-    return RPCServer(servicers, PeerAuthenticator(services.issuers, services.registry.callers))
+    return RPCServer(servicers, PeerAuthenticator(services.issuers, services.issuer_status, services.registry.callers))
 
 
 def _signer(issuer: Issuer, config: Config, passphrase: bytes) -> Signer:

@@ -121,7 +121,13 @@ class Verdict:
         return not self.failures
 
 
-def conclude(result: PathResult, evidence: Mapping[int, RevocationEvidence], policy: RevocationPolicy) -> Verdict:
+def conclude(
+    result: PathResult,
+    evidence: Mapping[int, RevocationEvidence],
+    policy: RevocationPolicy,
+    *,
+    as_of_now: bool = False,
+) -> Verdict:
     """The verdict on a path, given what is known about revocation.
 
     Args:
@@ -130,12 +136,16 @@ def conclude(result: PathResult, evidence: Mapping[int, RevocationEvidence], pol
         policy: REQUIRE_FRESH asks for fresh evidence on each certificate but the anchor. SOFT_STALE accepts stale or
             missing evidence, and refuses what it says against a certificate. NONE does not look at revocation; a
             certificate that its issuer's registry never issued is refused under every policy.
+        as_of_now: The time judged by is the present. Then a revocation counts whatever its date: a clock that lags
+            behind the one that dated it must not make the certificate good again.
     """
     statuses = tuple(
         _status(certificate, evidence.get(position), result.at_time)
         for position, certificate in enumerate(result.certificates)
     )
-    failures = (failure for status in statuses for failure in _failures(status, policy, result.at_time))
+    failures = (
+        failure for status in statuses for failure in _failures(status, policy, None if as_of_now else result.at_time)
+    )
     return Verdict(
         path=result.certificates,
         trust_anchor=result.trust_anchor,
@@ -150,7 +160,7 @@ def _status(certificate: PathCertificate, evidence: RevocationEvidence | None, a
     return RevocationStatus(certificate, evidence, evidence is not None and evidence.is_fresh_at(at_time))
 
 
-def _failures(status: RevocationStatus, policy: RevocationPolicy, at_time: datetime) -> Iterator[Failure]:
+def _failures(status: RevocationStatus, policy: RevocationPolicy, at_time: datetime | None) -> Iterator[Failure]:
     certificate, evidence = status.certificate, status.evidence
     is_strict = policy is RevocationPolicy.REQUIRE_FRESH
     if evidence is None:
@@ -163,7 +173,7 @@ def _failures(status: RevocationStatus, policy: RevocationPolicy, at_time: datet
     if policy is RevocationPolicy.NONE:
         return
     revocation = evidence.revocation
-    if revocation and revocation.counts_at(at_time):
+    if revocation and (at_time is None or revocation.counts_at(at_time)):
         detail = f"It was revoked at {revocation.revoked_at:%Y-%m-%d %H:%M:%S} UTC ({revocation.reason.name})."
         yield certificate.failure(FailureReason.REVOKED, detail)
     if is_strict and evidence.next_update and not status.is_fresh:

@@ -5,10 +5,10 @@ never reach a certificate.
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from certmint_server.errors import (
@@ -20,11 +20,16 @@ from certmint_server.errors import (
     NameInvalidError,
 )
 from certmint_server.issuance.keys import KeyType, LeafPublicKey, classify_key, verify_key_quality
+from certmint_server.registry.identity import MAXIMUM_BYTES as MAXIMUM_IDENTITY_BYTES
 from certmint_server.registry.names import parse_dns_name, parse_ip_address
+from certmint_server.unreadable import UNREADABLE
 
 MAXIMUM_BYTES = 16 * 1024
 MAXIMUM_NAMES = 100
 _FIELD = "csr_der"
+# None is Ed25519's, which has its own.
+_SIGNATURE_HASHES = frozenset({"sha256", "sha384", "sha512", None})
+_SPIFFE_ID = re.compile(r"spiffe://[a-z0-9._-]{1,255}(/[A-Za-z0-9._-]+)+")
 _EXTENSION_REQUEST = x509.ObjectIdentifier("1.2.840.113549.1.9.14")
 _MICROSOFT_EXTENSION_REQUEST = x509.ObjectIdentifier("1.3.6.1.4.1.311.2.1.14")
 
@@ -62,7 +67,7 @@ def parse_csr(csr_der: bytes) -> ParsedCSR:
         raise CSRTooLargeError(f"A CSR here has at most {MAXIMUM_BYTES} bytes.", field=_FIELD)
     try:
         csr = x509.load_der_x509_csr(csr_der)
-    except ValueError as error:
+    except UNREADABLE as error:
         raise CSRMalformedError("Not a DER certificate signing request (PKCS #10).", field=_FIELD) from error
     _verify_attributes(csr)
     public_key, key_type = _public_key(csr)
@@ -77,7 +82,7 @@ def _verify_attributes(csr: x509.CertificateSigningRequest) -> None:
     """Of two extensionRequest attributes the library reads the first and ignores the second: neither is taken."""
     try:
         oids = [attribute.oid for attribute in csr.attributes]
-    except ValueError as error:
+    except UNREADABLE as error:
         raise CSRAttributeInvalidError("An attribute of the CSR has not exactly one value.", field=_FIELD) from error
     if oids.count(_EXTENSION_REQUEST) > 1:
         raise CSRAttributeInvalidError("The CSR has two extensionRequest attributes.", field=_FIELD)
@@ -91,15 +96,16 @@ def _verify_attributes(csr: x509.CertificateSigningRequest) -> None:
 def _public_key(csr: x509.CertificateSigningRequest) -> tuple[LeafPublicKey, KeyType]:
     try:
         key = csr.public_key()
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise KeyTypeNotAllowedError("The key of the CSR cannot be read.", field=_FIELD) from error
     return classify_key(key)
 
 
 def _verify_possession(csr: x509.CertificateSigningRequest) -> None:
     try:
-        proved = csr.is_signature_valid
-    except (ValueError, UnsupportedAlgorithm) as error:
+        hash_name = csr.signature_hash_algorithm.name if csr.signature_hash_algorithm else None
+        proved = hash_name in _SIGNATURE_HASHES and csr.is_signature_valid
+    except UNREADABLE as error:
         raise CSRSignatureInvalidError("The CSR's signature cannot be read.", field=_FIELD) from error
     if not proved:
         raise CSRSignatureInvalidError(
@@ -115,7 +121,7 @@ def _names(csr: x509.CertificateSigningRequest) -> tuple[tuple[str, ...], tuple[
         return (), (), ()
     except x509.DuplicateExtension as error:
         raise CSRAttributeInvalidError("The CSR asks for the same extension twice.", field=_FIELD) from error
-    except ValueError as error:
+    except UNREADABLE as error:
         raise CSRMalformedError("The extensions that the CSR asks for cannot be read.", field=_FIELD) from error
     if not 0 < len(san) <= MAXIMUM_NAMES:
         raise NameInvalidError(f"The SAN of a CSR has 1 to {MAXIMUM_NAMES} names, or is left out.", field=_FIELD)
@@ -137,5 +143,9 @@ def _names(csr: x509.CertificateSigningRequest) -> tuple[tuple[str, ...], tuple[
 def _checked(name: x509.GeneralName) -> str:
     if isinstance(name, x509.DNSName):
         return parse_dns_name(name.value, field=_FIELD)
+    if isinstance(name, x509.UniformResourceIdentifier):
+        if len(name.value) > MAXIMUM_IDENTITY_BYTES or not _SPIFFE_ID.fullmatch(name.value):
+            raise NameInvalidError("A URI in a CSR is the SPIFFE ID of its identity.", field=_FIELD)
+        return name.value
     # A network instead of an address keeps its prefix length in the text, and is refused for it.
-    return parse_ip_address(str(name.value), field=_FIELD) if isinstance(name, x509.IPAddress) else str(name.value)
+    return parse_ip_address(str(name.value), field=_FIELD)

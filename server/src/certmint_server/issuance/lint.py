@@ -15,7 +15,7 @@ from certmint_server.issuance import der
 from certmint_server.issuance.decision import CertificateToIssue
 from certmint_server.issuance.signature import signature_algorithm_der
 from certmint_server.issuance.tbs import TBSCertificate, parse_tbs
-from certmint_server.registry.certificate import SERIAL_BYTES
+from certmint_server.registry.certificate import is_serial
 
 
 class LintError(Exception):
@@ -57,7 +57,7 @@ def lint_version(subject: Subject) -> None:
 def lint_serial(subject: Subject) -> None:
     """Positive, at most 20 octets, the one decided (RFC 5280 section 4.1.2.2)."""
     serial = subject.serial
-    _require(0 < serial < 1 << (8 * SERIAL_BYTES - 1), "serial", "not positive in 20 octets")
+    _require(is_serial(serial), "serial", "not positive in 20 octets")
     octets = serial.to_bytes(serial.bit_length() // 8 + 1, "big")
     _require(subject.tbs.serial == der.write(der.INTEGER, octets), "serial", "not the serial decided")
 

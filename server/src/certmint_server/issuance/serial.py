@@ -3,8 +3,7 @@
 import secrets
 from datetime import datetime
 
-TIME_BITS = 48
-RANDOM_BITS = 111
+from certmint_server.registry.certificate import SERIAL_RANDOM_BITS, SERIAL_TIME_BITS
 
 
 def new_serial(now: datetime) -> int:
@@ -13,5 +12,5 @@ def new_serial(now: datetime) -> int:
     The top bit of the 160 stays zero, so that the INTEGER is positive in 20 octets. The time prefix keeps the index
     of a large registry local; the random bits are far above the 64 that CA/Browser baseline requirement 7.1 asks for.
     """
-    milliseconds = int(now.timestamp() * 1000) & ((1 << TIME_BITS) - 1)
-    return milliseconds << RANDOM_BITS | secrets.randbits(RANDOM_BITS)
+    milliseconds = int(now.timestamp() * 1000) & ((1 << SERIAL_TIME_BITS) - 1)
+    return milliseconds << SERIAL_RANDOM_BITS | secrets.randbits(SERIAL_RANDOM_BITS)

@@ -21,8 +21,13 @@ from certmint_server.issuance.profile import Profile
 from certmint_server.issuance.profiles import Profiles
 from certmint_server.issuance.request import SignRequest
 from certmint_server.issuance.serial import new_serial
-from certmint_server.issuers.issuer import Issuer, Issuers
-from certmint_server.registry.authorization import authorize_identity, authorize_names, authorize_profile
+from certmint_server.issuers.issuer import Issuer, Issuers, IssuerTrust
+from certmint_server.registry.authorization import (
+    authorize_identity,
+    authorize_issuance_for,
+    authorize_names,
+    authorize_profile,
+)
 from certmint_server.registry.blocked_keys import BlockedKeys
 from certmint_server.registry.callers import Caller
 from certmint_server.registry.certificate import CertificateRecord, SubjectNames
@@ -54,6 +59,7 @@ class IssuanceService:
         log: CertificateLog,
         requests: RequestStore,
         issuers: Issuers,
+        issuer_trust: IssuerTrust,
         profiles: Profiles,
         registrations: Registrations,
         blocked_keys: BlockedKeys,
@@ -62,6 +68,7 @@ class IssuanceService:
         self._log = log
         self._requests = requests
         self._issuers = issuers
+        self._issuer_trust = issuer_trust
         self._profiles = profiles
         self._registrations = registrations
         self._blocked_keys = blocked_keys
@@ -113,13 +120,16 @@ class IssuanceService:
 
         # Step 2: authorize the identity, the profile, the kind of key and every name.
         grant = await self._grant(authorize_identity(caller, request.identity))
+        authorize_issuance_for(caller, grant)
         authorize_profile(grant, request.profile)
         profile = await self._profiles.current(request.profile)
         _verify_key_type(csr, profile)
         authorize_names(grant, dns_names=csr.dns_names, ip_addresses=csr.ip_addresses, uris=csr.uris)
 
-        # Step 3: decide the whole certificate.
-        return self._decide(csr, grant, profile, request.lifetime)
+        # Step 3: decide the whole certificate, by an issuer that is still trusted.
+        issuer = self._issuers.active()
+        await self._issuer_trust.verify(issuer)
+        return self._decide(csr, grant, profile, issuer, request.lifetime)
 
     async def _grant(self, identity: str) -> Grant:
         registration = await self._registrations.find(identity)
@@ -127,8 +137,9 @@ class IssuanceService:
             raise RegistrationNotFoundError("This identity is not registered.", field="identity")
         return registration.grant
 
-    def _decide(self, csr: ParsedCSR, grant: Grant, profile: Profile, lifetime: timedelta | None) -> CertificateToIssue:
-        issuer = self._issuers.active()
+    def _decide(
+        self, csr: ParsedCSR, grant: Grant, profile: Profile, issuer: Issuer, lifetime: timedelta | None
+    ) -> CertificateToIssue:
         not_before, not_after = _validity(self._clock.now(), lifetime, profile, issuer)
         wanted = CertificateToIssue(
             issuer=issuer,

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 
 from certmint_server.errors import IssuerNotActiveError, IssuerNotFoundError
 from certmint_server.signers.signer import PublicKey, SignatureScheme, Signer
+from certmint_server.unreadable import UNREADABLE
 
 ID_HEX_DIGITS = 16
 
@@ -137,6 +138,18 @@ class IssuerStore(Protocol):
         ...
 
 
+class IssuerTrust(Protocol):
+    """Who knows whether an issuer is still trusted."""
+
+    async def verify(self, issuer: Issuer) -> None:
+        """Lets pass an issuer that was not revoked.
+
+        Raises:
+            IssuerNotActiveError: it was.
+        """
+        ...
+
+
 class Issuers:
     """The issuers of this server and the signers of those it can sign with, by issuer id."""
 
@@ -204,7 +217,9 @@ class Issuers:
         """The issuer that a certificate names, by its issuer name and AKID; nothing is verified."""
         try:
             akid = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
-        except (x509.ExtensionNotFound, ValueError):
+        except x509.ExtensionNotFound:
+            return None
+        except UNREADABLE:
             return None
         for issuer in self._issuers.values():
             if issuer.subject_key_id == akid and issuer.certificate.subject == certificate.issuer:

@@ -9,6 +9,7 @@ from certmint_server.errors import (
     RegistrationDisabledError,
 )
 from certmint_server.registry.callers import Caller
+from certmint_server.registry.identity import is_reserved
 from certmint_server.registry.registration import Grant, Role
 
 
@@ -26,6 +27,23 @@ def authorize_identity(caller: Caller, identity: str) -> str:
             field="identity",
         )
     return identity
+
+
+def authorize_issuance_for(caller: Caller, grant: Grant) -> None:
+    """Lets a registration authority ask for services only; the host itself asks for operators and for the server.
+
+    A certificate of an identity with more rights would be those rights.
+
+    Raises:
+        IdentityNotAllowedError: the identity is another's, and is more than a service.
+    """
+    is_own, is_host = grant.identity == caller.identity, caller.certificate is None
+    is_more = grant.roles != {Role.SERVICE} or is_reserved(grant.identity)
+    if is_more and not (is_own or is_host):
+        raise IdentityNotAllowedError(
+            "A registration authority asks for services only. For an operator, use certmint-server operator issue.",
+            field="identity",
+        )
 
 
 def authorize_profile(grant: Grant, profile: str) -> None:

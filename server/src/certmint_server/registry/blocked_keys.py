@@ -1,6 +1,6 @@
 """Keys that are never certified again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -28,21 +28,25 @@ class BlockedKeys:
     def __init__(self, store: BlockedKeyStore, clock: Clock, *, bound: float) -> None:
         self._store = store
         self._clock = clock
-        self._spki_sha256s: set[bytes] = set()
+        self._blocked: dict[bytes, datetime] = {}
         self._read_until = datetime.fromtimestamp(0, tz=clock.now().tzinfo) + _OVERLAP
         self._fresh = FreshCache(self._read, bound=bound)
 
     async def is_blocked(self, spki_sha256: bytes) -> bool:
         """Whether the key is blocked."""
-        return spki_sha256 in self._spki_sha256s or spki_sha256 in await self._fresh.get("all")
+        return await self.blocked_at(spki_sha256) is not None
+
+    async def blocked_at(self, spki_sha256: bytes) -> datetime | None:
+        """When the key was blocked, if it is."""
+        return self._blocked.get(spki_sha256) or (await self._fresh.get("all")).get(spki_sha256)
 
     def forget(self) -> None:
         """Read afresh at the next question."""
         self._fresh.forget("all")
 
-    async def _read(self, _key: str) -> set[bytes]:
+    async def _read(self, _key: str) -> Mapping[bytes, datetime]:
         now = self._clock.now()
-        for spki_sha256, _blocked_at in await self._store.blocked_keys_since(self._read_until - _OVERLAP):
-            self._spki_sha256s.add(spki_sha256)
+        for spki_sha256, blocked_at in await self._store.blocked_keys_since(self._read_until - _OVERLAP):
+            self._blocked[spki_sha256] = blocked_at
         self._read_until = now
-        return self._spki_sha256s
+        return self._blocked

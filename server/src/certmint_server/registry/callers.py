@@ -11,6 +11,7 @@ from certmint_server.errors import (
     CallerRevokedError,
     CallerUnknownError,
 )
+from certmint_server.registry.blocked_keys import BlockedKeys
 from certmint_server.registry.certificate import CertificateRecord
 from certmint_server.registry.certificates import CertificateStore
 from certmint_server.registry.freshness import FreshCache
@@ -56,10 +57,17 @@ class Callers:
     """Authenticates callers at every call; what the registry says of them is never older than `bound` seconds."""
 
     def __init__(
-        self, certificates: CertificateStore, registrations: Registrations, clock: Clock, *, bound: float
+        self,
+        certificates: CertificateStore,
+        registrations: Registrations,
+        blocked_keys: BlockedKeys,
+        clock: Clock,
+        *,
+        bound: float,
     ) -> None:
         self._certificates = certificates
         self._registrations = registrations
+        self._blocked_keys = blocked_keys
         self._clock = clock
         self._fresh = FreshCache(self._load, bound=bound)
 
@@ -83,8 +91,11 @@ class Callers:
             raise CallerUnknownError("The registry does not know your certificate. Ask an operator to enroll you.")
         if certificate.revocation:
             raise CallerRevokedError("Your certificate is revoked. Ask an operator to enroll you anew.")
+        if await self._blocked_keys.is_blocked(certificate.spki_sha256):
+            raise CallerRevokedError("Your key was reported as compromised. Ask an operator to enroll you anew.")
         registration = await self._registrations.find(certificate.identity)
-        if registration is None:
+        # Whoever had the name before it was deleted and given to another must not come back with it.
+        if registration is None or certificate.issued_at < registration.created_at:
             raise CallerNotRegisteredError("Your identity is not registered. Ask an operator to register it.")
         if registration.grant.disabled:
             raise CallerDisabledError("Your registration is disabled. Ask an operator.")

@@ -5,7 +5,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import IntEnum
 from functools import cached_property
 
@@ -88,6 +88,11 @@ class CertificateRecord:
         return hashlib.sha256(self.certificate_der).digest()
 
     @property
+    def issued_at(self) -> datetime:
+        """When it was issued, to the millisecond: its serial says."""
+        return datetime.fromtimestamp((self.serial >> SERIAL_RANDOM_BITS) / 1000, UTC)
+
+    @property
     def dns_names(self) -> tuple[str, ...]:
         """The dNSNames of its SAN."""
         return self._names.dns_names
@@ -113,12 +118,19 @@ def _read_names(certificate_der: bytes) -> SubjectNames:
 
 
 SERIAL_BYTES = 20
+SERIAL_TIME_BITS = 48
+SERIAL_RANDOM_BITS = 111
 _SERIAL_HEX = re.compile(r"[0-9A-Fa-f]{1,40}")
 
 
 def serial_hex(serial: int) -> str:
     """Lower-case hex, minimal, of even length."""
     return serial.to_bytes(max(1, (serial.bit_length() + 7) // 8), "big").hex()
+
+
+def is_serial(serial: int) -> bool:
+    """Whether it is a positive number in at most 20 octets (RFC 5280 section 4.1.2.2)."""
+    return 0 < serial < 1 << (8 * SERIAL_BYTES - 1)
 
 
 def parse_serial_hex(text: str, *, field_name: str) -> int:
@@ -128,7 +140,7 @@ def parse_serial_hex(text: str, *, field_name: str) -> int:
         FieldInvalidError: it is not hex of a positive number of at most 20 octets (RFC 5280 section 4.1.2.2).
     """
     serial = int(text, 16) if _SERIAL_HEX.fullmatch(text) else 0
-    if not 0 < serial < 1 << (8 * SERIAL_BYTES - 1):
+    if not is_serial(serial):
         raise FieldInvalidError("A serial is 1 to 40 hex digits and not zero.", field=field_name)
     return serial
 

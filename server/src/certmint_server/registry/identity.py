@@ -9,6 +9,11 @@ _TRUST_DOMAIN = re.compile(r"[a-z0-9._-]{1,255}")
 _SEGMENT = re.compile(r"[A-Za-z0-9._-]+")
 
 
+def is_reserved(identity: str) -> bool:
+    """Whether it is one of the authority's own: below `certmint/`, where the server and its operators are."""
+    return identity.removeprefix("spiffe://").partition("/")[2].startswith("certmint/")
+
+
 def parse_trust_domain(text: str) -> str:
     """The trust domain, as it is given.
 

@@ -17,9 +17,10 @@ from certmint_server.errors import (
 from certmint_server.issuers.issuer import Issuers
 from certmint_server.registry.blocked_keys import BlockedKeys
 from certmint_server.registry.callers import Caller, Callers
-from certmint_server.registry.certificate import CertificateRecord, RevocationReason
+from certmint_server.registry.certificate import CertificateRecord, RevocationReason, is_serial
 from certmint_server.registry.certificates import CertificateStore
 from certmint_server.registry.registration import Role
+from certmint_server.unreadable import UNREADABLE
 
 _REFUSED_REASONS = frozenset(
     {RevocationReason.CERTIFICATE_HOLD, RevocationReason.REMOVE_FROM_CRL, RevocationReason.AA_COMPROMISE}
@@ -93,7 +94,7 @@ class RevocationService:
         """
         certificate = _parse(certificate_der)
         issuer = self._issuers.of_certificate(certificate)
-        if issuer is None:
+        if issuer is None or not is_serial(certificate.serial_number):
             raise _not_found()
         stored = await self._certificates.get_certificate(issuer.issuer_id, certificate.serial_number)
         if stored is None or stored.certificate_der != certificate_der:
@@ -153,7 +154,7 @@ def _parse(certificate_der: bytes) -> x509.Certificate:
         raise CertificateMalformedError("A certificate here has at most 64 KiB.", field="certificate_der")
     try:
         return x509.load_der_x509_certificate(certificate_der)
-    except ValueError as error:
+    except UNREADABLE as error:
         raise CertificateMalformedError("Not a DER certificate.", field="certificate_der") from error
 
 

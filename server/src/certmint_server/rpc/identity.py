@@ -6,9 +6,10 @@ import grpc
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from certmint_server.errors import CallerUnknownError, TransportInsecureError
-from certmint_server.issuers.issuer import Issuers
+from certmint_server.errors import CallerRevokedError, CallerUnknownError, IssuerNotActiveError, TransportInsecureError
+from certmint_server.issuers.issuer import Issuers, IssuerTrust
 from certmint_server.registry.callers import Caller, Callers, PresentedCertificate
+from certmint_server.unreadable import UNREADABLE
 
 _TLS_1_3 = b"TLSv1.3"
 
@@ -16,8 +17,9 @@ _TLS_1_3 = b"TLSv1.3"
 class PeerAuthenticator:
     """Authenticates the peer of a call by the certificate of its connection."""
 
-    def __init__(self, issuers: Issuers, callers: Callers) -> None:
+    def __init__(self, issuers: Issuers, issuer_trust: IssuerTrust, callers: Callers) -> None:
         self._issuers = issuers
+        self._issuer_trust = issuer_trust
         self._callers = callers
         # There is no place to keep something with a connection; the certificate's own bytes are the safe key.
         self._presented = lru_cache(maxsize=10_000)(self._read)
@@ -36,10 +38,18 @@ class PeerAuthenticator:
         certificate_pem = next(iter(connection.get("x509_pem_cert", ())), None)
         if certificate_pem is None:
             raise TransportInsecureError("Connect with a client certificate.")
-        return await self._callers.authenticate(self._presented(certificate_pem))
+        presented = self._presented(certificate_pem)
+        try:
+            await self._issuer_trust.verify(self._issuers.get(presented.issuer_id))
+        except IssuerNotActiveError as error:
+            raise CallerRevokedError("The issuer of your certificate is revoked. Ask an operator.") from error
+        return await self._callers.authenticate(presented)
 
     def _read(self, certificate_pem: bytes) -> PresentedCertificate:
-        certificate = x509.load_pem_x509_certificate(certificate_pem)
+        try:
+            certificate = x509.load_pem_x509_certificate(certificate_pem)
+        except UNREADABLE as error:
+            raise CallerUnknownError("Your certificate cannot be read. Ask an operator to enroll you.") from error
         issuer = self._issuers.of_certificate(certificate)
         if issuer is None:
             raise CallerUnknownError("Your certificate is not of an issuer we trust. Ask an operator to enroll you.")

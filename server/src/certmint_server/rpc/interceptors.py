@@ -11,11 +11,13 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from certmint_server.errors import CertmintError, DeadlineExceededError, RequestMalformedError
+from certmint_server.registry.callers import Caller
 from certmint_server.rpc.call import CURRENT_CALL, Call
 from certmint_server.rpc.drain import Drain
 from certmint_server.rpc.identity import PeerAuthenticator
 from certmint_server.rpc.policy import authorize_method
-from certmint_server.rpc.status import INTERNAL_MESSAGE, INTERNAL_REASON, code_of, details_of
+from certmint_server.rpc.status import INTERNAL_MESSAGE, INTERNAL_REASON, code_of, details_of, sentence
+from certmint_server.rpc.streams import StreamLimit
 
 Context = grpc.aio.ServicerContext[Any, Any]
 # Generic in the stubs only.
@@ -38,6 +40,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._authenticator = authenticator
         self._default_deadline = default_deadline
         self._drain = drain
+        self._stream_limit = StreamLimit()
         self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
@@ -86,23 +89,20 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def _streaming(self, method: str, handler: Handler, stream: Any) -> Any:
         async def answer(request: Any, context: Context) -> None:
             async with _Outcome(method, context) as outcome, self._drain.stream():
-                await self._admit(method, context, outcome)
-                parsed = _each(handler, request) if handler.request_streaming else _parse(handler, request)
-                answers = stream(parsed, context)
-                if isawaitable(answers):  # it writes to the context itself, as Health.Watch does
-                    await answers
-                    return
-                async for message in answers:
-                    await context.write(message)
+                caller = await self._admit(method, context, outcome)
+                with self._stream_limit.one_of(caller.identity):
+                    parsed = _each(handler, request) if handler.request_streaming else _parse(handler, request)
+                    await _write_all(stream(parsed, context), context)
 
         return answer
 
-    async def _admit(self, method: str, context: Context, outcome: "_Outcome") -> None:
+    async def _admit(self, method: str, context: Context, outcome: "_Outcome") -> Caller:
         self._drain.admit()
         caller = await self._authenticator.authenticate(context)
         outcome.call = Call(caller)
         CURRENT_CALL.set(outcome.call)
         authorize_method(method, caller)
+        return caller
 
 
 class _Outcome:
@@ -135,8 +135,10 @@ class _Outcome:
 
     async def _refuse(self, error: CertmintError) -> None:
         code = code_of(error)
-        self._write(code, error.reason, error=error if error.__cause__ else None)
-        await self._context.abort(code, error.message, details_of(code, error.reason, error.message, error.field))
+        # The cause is of interest where the fault is ours, not where callers send what does not parse.
+        self._write(code, error.reason, error=error if code is grpc.StatusCode.UNAVAILABLE else None)
+        message = sentence(error)
+        await self._context.abort(code, message, details_of(code, error.reason, message, error.field))
 
     def _write(self, code: grpc.StatusCode, reason: str = "", *, error: Exception | None = None) -> None:
         write = _log.error if code is grpc.StatusCode.INTERNAL else _log.info
@@ -158,6 +160,14 @@ def _aborted_with(context: Context) -> grpc.StatusCode:
     """What a servicer of the library, which aborts by itself, ended a call with."""
     code = context.code()
     return next((status for status in grpc.StatusCode if code in (status, status.value[0])), grpc.StatusCode.UNKNOWN)
+
+
+async def _write_all(answers: Any, context: Context) -> None:
+    if isawaitable(answers):  # it writes to the context itself, as Health.Watch does
+        await answers
+        return
+    async for message in answers:
+        await context.write(message)
 
 
 def _parse(handler: Handler, request: bytes) -> Any:

@@ -132,7 +132,11 @@ def _is_named(names: FromClause, kind: NameKind, value: str) -> list[ColumnEleme
     return [names.c.kind == kind.value, names.c.value_reversed == value]
 
 
+# The calendar ends there.
+_LAST_SECOND = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
 def _ceiling(moment: datetime) -> datetime:
     """The first whole second that is not before `moment`: expiries are whole seconds."""
     whole = whole_seconds(moment)
-    return whole if whole == moment else whole + timedelta(seconds=1)
+    return whole if whole in (moment, _LAST_SECOND) else whole + timedelta(seconds=1)

@@ -26,6 +26,7 @@ from certmint.verification import (
 from certmint_server.clock import Clock, whole_seconds
 from certmint_server.errors import CRLNotFoundError
 from certmint_server.issuers.issuer import Issuer, Issuers
+from certmint_server.registry.blocked_keys import BlockedKeys
 from certmint_server.registry.certificates import CertificateStore
 from certmint_server.revocation.crl import read_entry
 from certmint_server.revocation.crls import CRLs, PublishedCRL
@@ -48,8 +49,17 @@ class VerificationRequest:
 class VerificationService:
     """Judges chains."""
 
-    def __init__(self, *, certificates: CertificateStore, crls: CRLs, issuers: Issuers, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        certificates: CertificateStore,
+        blocked_keys: BlockedKeys,
+        crls: CRLs,
+        issuers: Issuers,
+        clock: Clock,
+    ) -> None:
         self._certificates = certificates
+        self._blocked_keys = blocked_keys
         self._crls = crls
         self._issuers = issuers
         self._clock = clock
@@ -64,7 +74,8 @@ class VerificationService:
             expected_name=request.expected_name,
             at_time=request.at_time or self._clock.now(),
         )
-        return conclude(result, await self._evidence(result), request.policy)
+        evidence = await self._evidence(result)
+        return conclude(result, evidence, request.policy, as_of_now=request.at_time is None)
 
     async def _evidence(self, result: PathResult) -> dict[int, RevocationEvidence]:
         """What we know about each certificate that one of our issuers signed, by its position in the path."""
@@ -84,11 +95,15 @@ class VerificationService:
     async def _leaf_evidence(self, certificate: x509.Certificate, issuer: Issuer) -> RevocationEvidence:
         """From the registry: as of now."""
         record = await self._certificates.get_certificate(issuer.issuer_id, certificate.serial_number)
+        blocked_at = await self._blocked_keys.blocked_at(record.spki_sha256) if record else None
         known = record is not None and record.certificate_der == certificate.public_bytes(Encoding.DER)
         revocation = None
         if record and record.revocation:
             stored = record.revocation
             revocation = Revocation(RevocationReason(stored.reason.value), stored.revoked_at, stored.crl_number)
+        elif blocked_at:
+            # Another certificate of the same key was revoked for its compromise; no CRL carries this one.
+            revocation = Revocation(RevocationReason.KEY_COMPROMISE, blocked_at, 0)
         shard = record.crl_shard if record else _ISSUER_SHARD
         return RevocationEvidence(
             source=RevocationSource.REGISTRY,

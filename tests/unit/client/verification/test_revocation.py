@@ -106,3 +106,10 @@ def test_where_there_is_no_path_revocation_is_not_asked_for() -> None:
     answer = conclude(judge([GOOD.leaf], GOOD.anchors), {}, RevocationPolicy.REQUIRE_FRESH)
     assert reasons(answer) == [(0, FailureReason.UNTRUSTED)]
     assert (answer.path, answer.trust_anchor, answer.revocation) == ((), None, ())
+
+
+def test_as_of_now_a_revocation_counts_though_its_date_lies_ahead_of_a_clock_that_lags() -> None:
+    path = judge(GOOD.chain, GOOD.anchors, at_time=NOW)
+    found = {0: revoked(RevocationReason.SUPERSEDED, NOW + HOUR), 1: evidence()}
+    assert conclude(path, found, RevocationPolicy.REQUIRE_FRESH).valid
+    assert not conclude(path, found, RevocationPolicy.REQUIRE_FRESH, as_of_now=True).valid

@@ -2,10 +2,10 @@ import ipaddress
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
-from tests.unit.server.issuance.csrs import Key, csr, csr_with_attributes, extension_request, tlv
+from tests.unit.server.issuance.csrs import EXTENSION_REQUEST, Key, csr, csr_with_attributes, extension_request, tlv
 
 from certmint_server import errors
 from certmint_server.issuance.csr import MAXIMUM_BYTES, MAXIMUM_NAMES, parse_csr
@@ -180,3 +180,33 @@ def test_more_names_than_the_cap_are_refused() -> None:
 def test_an_empty_san_is_refused() -> None:
     with pytest.raises(errors.NameInvalidError):
         parse_csr(csr_with_attributes(extension_request()))
+
+
+def test_a_csr_of_another_version_is_refused() -> None:
+    der = csr().replace(b"\x02\x01\x00", b"\x02\x01\x01", 1)
+    with pytest.raises(errors.CSRMalformedError):
+        parse_csr(der)
+
+
+@pytest.mark.parametrize("tag", [0xA3, 0xA5], ids=["x400Address", "ediPartyName"])
+def test_a_name_of_a_kind_that_the_library_cannot_read_is_refused(tag: int) -> None:
+    extension = tlv(0x30, bytes.fromhex("0603551d11"), tlv(0x04, tlv(0x30, tlv(tag, tlv(0x30)))))
+    attribute = tlv(0x30, EXTENSION_REQUEST, tlv(0x31, tlv(0x30, extension)))
+    with pytest.raises(errors.CSRMalformedError):
+        parse_csr(csr_with_attributes(attribute))
+
+
+@pytest.mark.parametrize("algorithm", [hashes.SHA224(), hashes.SHA3_256()], ids=lambda hashed: hashed.name)
+def test_a_csr_signed_with_another_hash_is_refused(algorithm: hashes.SHA224 | hashes.SHA3_256) -> None:
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    with pytest.raises(errors.CSRSignatureInvalidError):
+        parse_csr(builder.sign(P256, algorithm).public_bytes(serialization.Encoding.DER))
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["https://demo.test/a", "spiffe://demo.test", "spiffe://demo.test/a\r\nb", "spiffe://demo.test/" + "a" * 3000],
+)
+def test_a_uri_that_is_no_spiffe_id_is_refused(uri: str) -> None:
+    with pytest.raises(errors.NameInvalidError):
+        parse_csr(csr(x509.UniformResourceIdentifier(uri)))

@@ -106,6 +106,8 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """UNAVAILABLE. The registry cannot be reached."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 105
     """INTERNAL. Our fault; the log knows."""
+    ERROR_REASON_TOO_MANY_STREAMS: _ErrorReason.ValueType  # 106
+    """RESOURCE_EXHAUSTED. The caller has as many streams open as one caller may."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Every reason with which a call is refused: ErrorInfo.reason is the name without the prefix ERROR_REASON_, its
@@ -196,4 +198,6 @@ ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 104
 """UNAVAILABLE. The registry cannot be reached."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 105
 """INTERNAL. Our fault; the log knows."""
+ERROR_REASON_TOO_MANY_STREAMS: ErrorReason.ValueType  # 106
+"""RESOURCE_EXHAUSTED. The caller has as many streams open as one caller may."""
 Global___ErrorReason: typing_extensions.TypeAlias = ErrorReason
