@@ -5,18 +5,20 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV := .venv
 BIN := $(VENV)/bin
 PROTO_VENV := .venv-proto
+LOWEST_VENV := .venv-lowest
 DATA ?= certmint-data
 TRUST_DOMAIN ?= example.org
 PROTOS := $(sort $(wildcard protos/certmint/ca/v1/*.proto))
 STUBS := client/src
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
+PIP_LOWEST := PIP_DISABLE_PIP_VERSION_CHECK=1 $(LOWEST_VENV)/bin/python -m pip install --quiet
 COMPILE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test interop soak check format lint types arrows proto proto-check bench lock clean
+.PHONY: help install demo run test client-lowest interop soak check format lint types arrows proto proto-check bench lock clean
 
 help: ## List what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[A-Za-z0-9_.-]+:.*## / { printf "  \033[36m%-13s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(VENV)/.runtime: requirements/runtime.txt requirements/build.txt pyproject.toml client/pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed: install it, or name it: make PYTHON=..." >&2; exit 1; }
@@ -43,6 +45,20 @@ run: $(VENV)/.runtime ## Serve, with data in ./certmint-data (DATA=..., TRUST_DO
 test: $(VENV)/.dev ## Run the tests, on SQLite and on a PostgreSQL that they bring up
 	@$(BIN)/python -m pytest -q -n 2 $(PYTEST)
 
+$(LOWEST_VENV)/.ready: requirements/client-lowest.txt requirements/client-lowest-test.txt requirements/build.txt \
+		client/pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or newer is needed" >&2; exit 1; }
+	@echo "Making $(LOWEST_VENV) from the client's lowest requirements ..."
+	@$(PYTHON) -m venv --clear $(LOWEST_VENV)
+	@$(PIP_LOWEST) --require-hashes -r requirements/client-lowest.txt -r requirements/client-lowest-test.txt \
+		-r requirements/build.txt
+	@$(PIP_LOWEST) --no-deps --no-build-isolation -e client
+	@touch $@
+
+# The server is not installed there, so tests/conftest.py, which imports it, stays out: no client test uses it.
+client-lowest: $(LOWEST_VENV)/.ready ## Run the client's tests on its lowest dependencies
+	@$(LOWEST_VENV)/bin/python -m pytest -q -n 2 --confcutdir=tests/unit/client tests/unit/client
+
 interop: $(VENV)/.dev ## Let the openssl command judge what is issued, if it is installed
 	@command -v openssl >/dev/null || { echo "interop: there is no openssl command here, so nothing was run"; exit 0; }; \
 		$(BIN)/python -m pytest -q -n 2 tests/interop
@@ -50,7 +66,7 @@ interop: $(VENV)/.dev ## Let the openssl command judge what is issued, if it is 
 soak: $(VENV)/.dev ## Kill a server 20 times amid 2,000 calls, on each engine
 	@$(BIN)/python -m bench.kill --rounds 20 --calls 2000
 
-check: format-check lint types arrows proto-check test interop ## All that CI checks
+check: format-check lint types arrows proto-check test client-lowest interop ## All that CI checks
 
 format: $(VENV)/.dev ## Format the code
 	@$(BIN)/ruff format
@@ -101,6 +117,8 @@ lock: $(VENV)/.dev ## Resolve the locked requirements anew
 	@$(COMPILE) --upgrade -o requirements/build.txt requirements/build.in
 	@$(COMPILE) --upgrade -o requirements/proto.txt requirements/proto.in
 	@$(COMPILE) --resolution lowest-direct -o requirements/client-lowest.txt client/pyproject.toml
+	@$(COMPILE) --upgrade -c requirements/client-lowest.txt -c requirements/build.txt \
+		-o requirements/client-lowest-test.txt requirements/client-lowest-test.in
 
 clean: ## Remove the virtual environments and caches
-	@rm -rf $(VENV) $(PROTO_VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) $(PROTO_VENV) $(LOWEST_VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

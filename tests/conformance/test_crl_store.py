@@ -1,9 +1,11 @@
 import asyncio
 from datetime import datetime, timedelta
 
+from tests.conformance.audit_trail import events
 from tests.conformance.conftest import OPERATOR
 from tests.conformance.leaves import NOW, issuance
 
+from certmint_server.audit import Action, Event
 from certmint_server.issuers.issuer import Issuer
 from certmint_server.registry.certificate import RevocationReason
 from certmint_server.revocation.crls import Claim, CRLEntry, PublishedCRL, ShardState
@@ -71,6 +73,22 @@ async def test_a_lease_keeps_others_out_until_it_ends(store: Store, second_store
     assert taken_over
 
 
+async def test_a_lease_is_over_at_the_moment_that_it_ends(store: Store, second_store: Store, issuer_id: str) -> None:
+    assert await claim(store, issuer_id)
+    assert await claim(second_store, issuer_id, now=NOW + LEASE)
+
+
+async def test_a_lease_that_ends_later_than_one_can_keeps_nobody_out(
+    store: Store, second_store: Store, issuer_id: str
+) -> None:
+    fast = await claim(store, issuer_id, now=NOW + timedelta(days=365))
+    assert fast
+    taken_over = await claim(second_store, issuer_id)
+    assert taken_over
+    assert taken_over.crl_number == fast.crl_number + 1
+    assert await claim(store, issuer_id) is None
+
+
 async def test_of_two_servers_that_claim_at_once_one_gets_it(store: Store, second_store: Store, issuer_id: str) -> None:
     claims = await asyncio.gather(*(claim(opened, issuer_id) for opened in (store, second_store)))
     assert [bool(each) for each in claims].count(True) == 1
@@ -125,6 +143,16 @@ async def test_a_crl_that_nobody_claimed_raises_what_is_claimed_next(store: Stor
     claimed = await claim(store, root.issuer_id)
     assert claimed
     assert claimed.crl_number == ahead + 1
+
+
+async def test_the_event_is_written_down_with_the_crl_and_only_if_it_is_published(
+    store: Store, root: Issuer, database_url: str
+) -> None:
+    event = Event(Action.CRL_IMPORTED, OPERATOR, root.issuer_id, NOW, {"crl_number": "10"})
+    assert await store.crls.publish_crl(crl(root.issuer_id, 10), event=event)
+    assert not await store.crls.publish_crl(crl(root.issuer_id, 9), event=event)
+    written = [each for each in events(database_url) if each[0] == Action.CRL_IMPORTED.name]
+    assert written == [(Action.CRL_IMPORTED.name, OPERATOR, root.issuer_id, NOW, {"crl_number": "10"})]
 
 
 async def test_nothing_is_published_for_a_shard_that_there_is_not(store: Store) -> None:

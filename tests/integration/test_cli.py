@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from tests.integration.authority import BIN
 from tests.integration.conftest import Running, fresh_identity, fresh_name
 
-from certmint import Client, Identity, save_identity
+from certmint import Client, Identity, keys, save_identity
 from certmint.cli.program import run
 
 
@@ -81,13 +82,12 @@ def test_a_new_key_becomes_an_identity_that_calls(
     assert "a.cli.test" in shown
 
 
-def test_a_csr_of_openssl_is_signed_and_the_chain_verified(
+def test_a_csr_in_a_pem_file_is_signed_and_the_chain_verified(
     running: Running, certmint: Run, registered: str, tmp_path: Path
 ) -> None:
     csr, chain, roots = tmp_path / "request.pem", tmp_path / "chain.pem", tmp_path / "roots.pem"
-    command = ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    command += ["-keyout", str(tmp_path / "key.pem"), "-subj", "/", "-out", str(csr)]
-    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    request = x509.load_der_x509_csr(keys.csr_der(keys.generate()))
+    csr.write_bytes(request.public_bytes(Encoding.PEM))
     certmint("sign-csr", "--csr", csr, "--for-identity", registered, "--out", chain)
     certmint("trust-bundle", "--out", roots)
     done = certmint("verify-chain", chain, "--purpose", "server", "--dns", "a.cli.test")

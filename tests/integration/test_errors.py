@@ -32,6 +32,7 @@ NOT_FROM_OUTSIDE = {
     "ISSUER_NOT_ACTIVE": "needs an issuer past its end",
     "CRL_TOO_LARGE": "needs 79,000 revocations: test_faults.py",
     "INTERNAL": "needs a fault of ours: test_faults.py",
+    "TOO_MANY_STREAMS": "needs as many streams as a caller may have: test_privilege.py",
 }
 
 

@@ -9,7 +9,6 @@ import pytest
 from tests.integration.authority import Server, make_authority, serving
 
 from certmint import Client, errors, keys
-from certmint.ca.v1.resources_pb2 import ISSUER_STATE_OFFLINE
 
 
 @pytest.fixture
@@ -47,12 +46,17 @@ def test_a_crl_that_is_larger_than_a_message_is_refused_with_the_url_that_serves
     served: tuple[Server, Client],
 ) -> None:
     server, operator = served
-    issuers = operator.get_configuration().issuers
-    root_id = next(issuer.issuer_id for issuer in issuers if issuer.state == ISSUER_STATE_OFFLINE)
-    statement = """UPDATE crl SET crl_der = zeroblob(4194304)
-                   WHERE issuer_key = (SELECT issuer_key FROM issuer WHERE issuer_id = ?)"""
-    execute(server, statement, root_id)
+    issuer_id = operator.get_configuration().issuers[0].issuer_id
+    operator.get_crl()
+    where = "WHERE issuer_key = (SELECT issuer_key FROM issuer WHERE issuer_id = ?)"
+    execute(server, f"UPDATE crl SET crl_der = zeroblob(4194304) {where}", issuer_id)
+    # A new number, so that the server does not answer with what it has.
+    execute(
+        server,
+        f"UPDATE crl_shard SET claimed_number = claimed_number + 1, published_number = claimed_number + 1 {where}",
+        issuer_id,
+    )
     with pytest.raises(errors.CRLTooLargeError) as caught:
-        operator.get_crl(issuer_id=root_id)
-    assert f"{server.http_url}/crl/{root_id}/1.crl" in caught.value.message
-    assert operator.get_crl(issuer_id=root_id, if_newer_than=2**63).not_modified
+        operator.get_crl()
+    assert f"{server.http_url}/crl/{issuer_id}/1.crl" in caught.value.message
+    assert operator.get_crl(if_newer_than=2**63).not_modified

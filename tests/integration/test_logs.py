@@ -5,11 +5,13 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 from tests.integration.conftest import Running
 from tests.integration.outsiders import CA
 from tests.integration.raw import channel_of, send
 
 from certmint import Identity, errors, keys
+from certmint_server.logs import configure_logging
 
 AUTHORITY = "/certmint.ca.v1.CertificateAuthorityService/"
 REGISTRY = "/certmint.ca.v1.RegistryService/"
@@ -94,6 +96,26 @@ def test_no_certificate_csr_key_or_label_is_ever_in_the_log(running: Running) ->
             assert written not in log
     for text in ("BEGIN ", "label-value", "label-key", "what-is-no-uuid", "a certificate signing request"):
         assert text not in log
+
+
+@pytest.mark.parametrize("as_json", [True, False], ids=["json", "console"])
+def test_the_traceback_of_an_error_of_ours_shows_no_values(as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(csr_der: bytes, labels: dict[str, str]) -> None:
+        raise RuntimeError(f"{len(csr_der)} bytes, {len(labels)} label")
+
+    csr_der = keys.csr_der(keys.generate())
+    configure_logging(as_json=as_json)
+    try:
+        fail(csr_der, {"label-key": "label-value"})
+    except RuntimeError:
+        structlog.get_logger("certmint.test").exception("failed")
+    finally:
+        structlog.reset_defaults()
+    log = capsys.readouterr().err
+    assert "RuntimeError: " in log
+    assert "in fail" in log
+    for written in ("label-key': ", "'label-value", repr(csr_der)[2:20]):
+        assert written not in log
 
 
 def test_every_line_of_the_log_is_json_with_an_event_a_level_and_a_time(running: Running) -> None:

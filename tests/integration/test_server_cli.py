@@ -1,10 +1,12 @@
 import json
 import re
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -87,9 +89,12 @@ def test_init_refuses_what_is_no_trust_domain_and_leaves_nothing(
         ("--grpc-listen", "nowhere"),
         ("--http-url", "https://pki.demo.test"),
         ("--http-url", "ftp://pki.demo.test"),
+        ("--http-url", "http://pki.demo.test/below"),
         ("--passphrase-file", "/no/such/file"),
         ("--root-signature", "rsa-pss-sha256"),
         ("--name", "x" * 100),
+        ("--name", "\u00e9" * 40),
+        ("--grpc-listen", "\udcff:8443"),
     ],
 )
 def test_init_refuses_an_option_that_cannot_be_used_and_leaves_nothing(
@@ -97,6 +102,55 @@ def test_init_refuses_an_option_that_cannot_be_used_and_leaves_nothing(
 ) -> None:
     certmint_server("init", "--dir", tmp_path / "ca", "--trust-domain", TRUST_DOMAIN, option, value, status=1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_init_uses_an_empty_folder_where_a_link_leads_to_it(tmp_path: Path, certmint_server: Run) -> None:
+    link, volume = tmp_path / "ca", tmp_path / "volume"
+    volume.mkdir(mode=0o755)
+    link.symlink_to(volume)
+    certmint_server("init", "--dir", link, "--trust-domain", TRUST_DOMAIN, "--grpc-listen", "nowhere", status=1)
+    assert list(volume.iterdir()) == []
+    certmint_server("init", "--dir", link, "--trust-domain", TRUST_DOMAIN)
+    assert link.is_symlink()
+    certmint_server("check-config", "--config", volume)
+
+
+def test_init_refuses_a_folder_that_everybody_may_write_into(tmp_path: Path, certmint_server: Run) -> None:
+    tmp_path.chmod(0o777)
+    refused = certmint_server("init", "--dir", tmp_path, "--trust-domain", TRUST_DOMAIN, status=1)
+    assert f"chmod 700 {tmp_path}" in refused
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_on_the_database_of_another_authority_leaves_that_one_as_it_is(
+    copy: Path, tmp_path: Path, certmint_server: Run
+) -> None:
+    command = ("init", "--dir", tmp_path / "a" / "second", "--trust-domain", TRUST_DOMAIN)
+    url = f"sqlite:///{copy / 'certmint.db'}"
+    assert "holds a certificate authority already" in certmint_server(*command, "--database-url", url, status=1)
+    assert not (tmp_path / "a").exists()
+    certmint_server("check-config", "--config", copy)
+
+
+def test_what_the_disk_refuses_is_one_sentence(copy: Path, certmint_server: Run) -> None:
+    file = copy / "certmint.toml"
+    for command in (
+        ["init", "--dir", file / "ca", "--trust-domain", TRUST_DOMAIN],
+        ["operator", "issue", "--config", copy, "--out", file / "alice"],
+    ):
+        assert "Not a directory" in certmint_server(*command, status=1)
+
+
+def test_a_database_of_a_newer_version_is_left_alone(copy: Path, certmint_server: Run) -> None:
+    with closing(sqlite3.connect(copy / "certmint.db")) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    for command in ("migrate", "check-config"):
+        assert "of a newer version than this program" in certmint_server(command, "--config", copy, status=1)
+    serve: list[str | Path] = [BIN / "certmint-server", "serve", "--config", copy]
+    done = subprocess.run(serve, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "of a newer version than this program" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_init_says_what_it_made_and_how_to_go_on(tmp_path: Path, certmint_server: Run) -> None:
@@ -165,8 +219,9 @@ def test_the_passphrase_comes_from_the_file_or_the_environment_and_must_be_right
 
 def test_init_takes_the_passphrases_from_files_and_keeps_none(tmp_path: Path, certmint_server: Run) -> None:
     issuing, root, data = tmp_path / "issuing", tmp_path / "root", tmp_path / "ca"
-    issuing.write_text("of the issuing CA\n")
-    root.write_text("of the root\n")
+    for file, passphrase in ((issuing, "of the issuing CA\n"), (root, "of the root\n")):
+        file.touch(0o600)
+        file.write_text(passphrase)
     certmint_server(
         *("init", "--dir", data, "--trust-domain", TRUST_DOMAIN),
         *("--passphrase-file", issuing, "--root-passphrase-file", root),
@@ -182,6 +237,15 @@ def test_init_takes_the_passphrase_of_the_issuing_ca_from_the_environment(tmp_pa
     certmint_server("init", "--dir", data, "--trust-domain", TRUST_DOMAIN, passphrase="from the environment")
     assert [path.parent.name for path in data.rglob("passphrase")] == ["root"]
     certmint_server("check-config", "--config", data, passphrase="from the environment")
+
+
+def test_a_passphrase_file_that_everybody_may_read_is_refused(copy: Path, certmint_server: Run) -> None:
+    for folder, command in (("keys", ["check-config"]), ("root", ["issuer", "root-crl"])):
+        file = copy / folder / "passphrase"
+        file.chmod(0o644)
+        assert f"chmod 600 {file}" in certmint_server(*command, "--config", copy, status=1)
+        file.chmod(0o640)
+        certmint_server(*command, "--config", copy)
 
 
 def test_a_key_file_that_others_may_read_is_refused(copy: Path, certmint_server: Run) -> None:
@@ -249,6 +313,21 @@ def test_a_root_and_an_unknown_issuer_are_not_revoked_by_the_roots_crl(copy: Pat
     assert "A root is not revoked by its own CRL" in refused
     certmint_server("issuer", "root-crl", "--config", copy, "--revoke", "0" * 16, status=1)
     certmint_server("issuer", "root-crl", "--config", copy, "--lifetime", "soon", status=1)
+
+
+def test_a_crl_that_root_crl_wrote_elsewhere_is_imported(copy: Path, tmp_path: Path, certmint_server: Run) -> None:
+    elsewhere, out = Path(shutil.copytree(copy, tmp_path / "elsewhere", symlinks=True)), tmp_path / "root.crl"
+    certmint_server("issuer", "root-crl", "--config", elsewhere, "--out", out)
+    assert "is published" in certmint_server("issuer", "import-crl", out, "--config", copy)
+    out.write_bytes(out.read_bytes()[:-1])
+    assert "not a CRL of the root" in certmint_server("issuer", "import-crl", out, "--config", copy, status=1)
+
+
+def test_the_passphrase_in_the_environment_is_never_tried_on_the_root(copy: Path, certmint_server: Run) -> None:
+    passphrase = (copy / "root" / "passphrase").read_text().strip()
+    (copy / "root" / "passphrase").unlink()
+    refused = certmint_server("issuer", "root-crl", "--config", copy, status=1, passphrase=passphrase)
+    assert "Name its file with --root-passphrase-file." in refused
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,8 @@ def test_the_uri_of_a_csr_may_be_its_own_identity(service: Client, identity: Ide
 
 @pytest.mark.parametrize("suffix", ["x", "/x", "/", "?x", "#x"])
 def test_the_uri_of_a_csr_may_be_no_other(service: Client, identity: Identity, suffix: str) -> None:
-    with pytest.raises(errors.NameNotGrantedError):
+    refusal = errors.NameNotGrantedError if suffix.endswith("x") and suffix[0] in "x/" else errors.NameInvalidError
+    with pytest.raises(refusal):
         service.sign_csr(csr(x509.UniformResourceIdentifier(identity.spiffe_id + suffix)))
 
 

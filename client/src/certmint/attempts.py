@@ -54,7 +54,8 @@ class Attempts:
         if datetime.now(UTC) > not_after:  # noqa: TID251 - the client has no Clock
             raise IdentityExpiredError(
                 f"The connection failed, and this client's own certificate ended at {not_after:%Y-%m-%dT%H:%M:%SZ}. "
-                "Get a new certificate for this identity, and connect with it.",
+                "Get a new certificate for this identity: an operator's with `certmint-server operator issue` on the "
+                "CA's host, a service's from a registration authority.",
                 request_method=self._call.method,
             ) from failure
 

@@ -307,34 +307,44 @@ _GROUPS: Final[Mapping[StatusCode, type[CertmintError]]] = {
     StatusCode.INTERNAL: InternalError,
 }
 
-# Where gRPC speaks and not the server.
-_SENTENCES: Final[Mapping[StatusCode, str]] = {
-    StatusCode.UNAVAILABLE: "The server cannot be reached: {}",
-    StatusCode.DEADLINE_EXCEEDED: "The deadline ended before the answer was there: {}",
-    StatusCode.CANCELLED: "The call was given up: {}",
+# Why a connection failed. gRPC tells it in its details only, hence the match by text (grpc 1.74 to 1.85).
+_CAUSES: Final[Mapping[str, str]] = {
+    "Connection refused": " (connection refused): is certmint-server running there?",
+    "Domain name not found": " (its name is not known): is the address right?",
+    "handshake failed": " (the TLS handshake failed): is it a server of this identity's trust domain?",
 }
 
 
-def from_rpc_error(error: grpc.RpcError, *, request_method: str = "") -> CertmintError:
+def from_rpc_error(error: grpc.RpcError, *, request_method: str = "", server: str = "") -> CertmintError:
     """The exception for a failed call, of `grpc` or of `grpc.aio`.
 
     The reason, the fields at fault and the time to wait are read from the `google.rpc.Status` that the server sends
-    in its trailing metadata. Without one, the gRPC status decides.
+    in its trailing metadata. Without one, the gRPC status decides, and the sentence names `server` where it is given.
     """
     info = error_details_pb2.ErrorInfo()
     bad_request = error_details_pb2.BadRequest()
     retry = error_details_pb2.RetryInfo()
     _read_details(error, info, bad_request, retry)
+    details = error.details() or "There are no details."
     reason = info.reason if info.domain == DOMAIN else ""
     group = _GROUPS.get(error.code(), UnknownReasonError)
-    sentence = "{}" if reason else _SENTENCES.get(error.code(), "{}")
     return CertmintError.by_reason.get(reason, group)(
-        sentence.format(error.details() or "There are no details."),
+        details if reason else _sentence(error.code(), details, f"server at {server}" if server else "server"),
         reason=reason or error.code().name,
         fields={violation.field: violation.description for violation in bad_request.field_violations},
         retry_after=retry.retry_delay.ToTimedelta() if retry.HasField("retry_delay") else None,
         request_method=request_method,
     )
+
+
+def _sentence(code: StatusCode, details: str, server: str) -> str:
+    # gRPC speaks here, and not the server.
+    if code is StatusCode.UNAVAILABLE:
+        cause = next((cause for mark, cause in _CAUSES.items() if mark in details), ".")
+        return f"The {server} cannot be reached{cause}"
+    if code is StatusCode.DEADLINE_EXCEEDED:
+        return f"The deadline ended before the {server} answered."
+    return f"The call was given up: {details}" if code is StatusCode.CANCELLED else details
 
 
 def _read_details(error: grpc.RpcError, *messages: Message) -> None:

@@ -4,6 +4,7 @@ One TOML file; what is secret stands in files that it names. Paths and SQLite fi
 """
 
 import os
+import stat
 import tomllib
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,10 +15,13 @@ from certmint_server.errors import ConfigError
 
 FILE_NAME = "certmint.toml"
 MAXIMUM_FILE_BYTES = 64 * 1024
+MAXIMUM_SECRET_BYTES = 4096
 PASSPHRASE_VARIABLE = "CERTMINT_PASSPHRASE"  # noqa: S105  the name of a variable
 DATABASE_URL_VARIABLE = "CERTMINT_DATABASE_URL"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SQLITE = "sqlite:///"
+_SHORTEST_CRL_LIFETIME = timedelta(seconds=2)
+_OTHERS = stat.S_IRWXO
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +94,16 @@ def load_config(path: Path) -> Config:
         crl_lifetime=reader.duration("crl.lifetime", default="24h"),
     )
     reader.verify_all_read()
+    if config.crl_lifetime < _SHORTEST_CRL_LIFETIME:
+        raise ConfigError(f"{path}: crl.lifetime is at least {int(_SHORTEST_CRL_LIFETIME.total_seconds())}s.")
     _verify_address(config.grpc_listen, "grpc.listen")
     _verify_address(config.http_listen, "http.listen")
     return config
 
 
-def environment_passphrase() -> str | None:
+def environment_passphrase() -> bytes | None:
     """The passphrase of the issuer's key, if the environment has one."""
-    return os.environ.get(PASSPHRASE_VARIABLE) or None
+    return os.fsencode(os.environ.get(PASSPHRASE_VARIABLE, "")) or None
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -132,12 +138,35 @@ def _database_url(reader: "_Reader", folder: Path) -> str:
     url_file = reader.text("database.url_file", default="")
     url = os.environ.get(DATABASE_URL_VARIABLE, "")
     if not url and url_file:
-        url = (folder / url_file).read_text(encoding="utf-8").strip()
+        url = _read_secret(folder / url_file, "database.url_file")
     written = reader.text("database.url", default=url or None)
     url = url or written
     if url.startswith(_SQLITE):
         return f"{_SQLITE}{folder / url.removeprefix(_SQLITE)}"
     return url
+
+
+def _read_secret(path: Path, what: str) -> str:
+    return read_private(path, what).decode(errors="replace").strip()
+
+
+def read_private(path: Path, what: str) -> bytes:
+    """A small file that only its owner and group may read.
+
+    Raises:
+        ConfigError: it cannot be read, others may, or it is empty or too large.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            data = file.read(MAXIMUM_SECRET_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{what}: {path} cannot be read: {error.strerror}.") from error
+    if mode & _OTHERS:
+        raise ConfigError(f"{what}: others may read {path}. Run: chmod 600 {path}")
+    if not 0 < len(data) <= MAXIMUM_SECRET_BYTES:
+        raise ConfigError(f"{what}: {path} is empty or larger than {MAXIMUM_SECRET_BYTES} bytes.")
+    return data
 
 
 def _verify_address(address: str, key: str) -> None:

@@ -5,8 +5,9 @@ import json
 import os
 import secrets
 import shutil
-import tempfile
+import stat
 import tomllib
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.resources import files
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from certmint.identity import Identity, save_identity
 from certmint_server.clock import Clock, whole_seconds
-from certmint_server.config import FILE_NAME, load_config, parse_duration
+from certmint_server.config import FILE_NAME, Config, load_config, parse_duration
 from certmint_server.errors import ConfigError
 from certmint_server.host import KeyPair, host_identity, issue_operator_certificate, split_names
 from certmint_server.issuance.keys import KeyType
@@ -29,6 +30,7 @@ from certmint_server.revocation.crl import ROOT_SHARD, build_crl
 from certmint_server.revocation.crls import Claim
 from certmint_server.signers.envelope import seal
 from certmint_server.signers.file import write_key
+from certmint_server.store.engine import sqlite_path
 from certmint_server.store.migrate import migrate
 from certmint_server.store.store import Store
 from certmint_server.wiring import Services, wire
@@ -74,45 +76,77 @@ class Initialised:
 
 
 def initialise(options: InitOptions, clock: Clock) -> Initialised:
-    """Makes an authority in a new folder; a folder that could not be finished is removed again.
+    """Makes an authority in a folder that is new or empty.
+
+    What was made is removed if something fails before the database is told of the authority. From then on nothing is:
+    its keys are the only ones there are.
 
     Raises:
-        ConfigError: the folder or the authority exists, or an option is not usable.
-        CertmintError: the trust domain or a name is not one.
+        ConfigError: the folder is not empty, the database holds an authority, or an option is not usable.
+        CertmintError: the trust domain or a name is not one, or the database cannot be reached.
+        OSError: the folder cannot be written.
     """
     parse_trust_domain(options.trust_domain)
     split_names(options.names)
-    if options.folder.exists() and any(options.folder.iterdir()):
-        raise ConfigError(f"{options.folder} is not empty. Name a new folder with --dir.")
-    options.folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{options.folder.name}-", dir=options.folder.parent))
-    try:
-        made = asyncio.run(_make(options, work, clock))
-        if options.folder.exists():
-            options.folder.rmdir()
-        work.rename(options.folder)
-    except BaseException:  # whatever stopped it, half an authority must not look like one
-        shutil.rmtree(work)
-        raise
-    return made
-
-
-async def _make(options: InitOptions, folder: Path, clock: Clock) -> Initialised:
     now = clock.now()
     root = make_root(options.name, options.distribution_url, now, key=options.root_key)
     issuing = make_issuing(options.name, root.issuer, root.signer, now, key=options.issuing_key)
-    _write_keys(options, folder, root, issuing)
-    _write_new(folder / FILE_NAME, _config_text(options).encode())
-    config = load_config(folder / FILE_NAME)
-    migrate(config.database_url)
-    issuing_issuer = replace(issuing.issuer, key_uri=f"file:{KEYS_FOLDER}/{ISSUING_KEY_FILE}")
+    issuer = replace(issuing.issuer, key_uri=f"file:{KEYS_FOLDER}/{ISSUING_KEY_FILE}")
+    authority = Authority(options.trust_domain, trust_bundle_sequence=1)
+    issuers = Issuers(authority, [root.issuer, issuer], {issuer.issuer_id: issuing.signer})
+    with ExitStack() as undo:
+        _take_folder(options.folder, undo)
+        _write_keys(options, root, issuing, undo)
+        config = _write_config(options, undo)
+        _make_database(config.database_url, undo)
+        _sync_folder(options.folder)
+        operator = asyncio.run(_commit(config, issuers, root, clock, undo))
+    return Initialised(root.issuer.certificate, issuer.certificate, operator)
+
+
+async def _commit(config: Config, issuers: Issuers, root: NewIssuer, clock: Clock, undo: ExitStack) -> KeyPair:
+    """Makes the authority in the database, then its first operator."""
+    by = host_identity(issuers.authority)
     async with await Store.open(config.database_url, clock=clock) as store:
-        authority = Authority(options.trust_domain, trust_bundle_sequence=1)
-        issuers = Issuers(authority, [root.issuer, issuing_issuer], {issuing_issuer.issuer_id: issuing.signer})
-        await store.issuers.initialise(authority, list(issuers), at=whole_seconds(now), by=host_identity(authority))
-        await _publish_root_crl(store, root, clock)
-        operator = await _first_operator(wire(config, clock, store, issuers), folder)
-    return Initialised(root.issuer.certificate, issuing.issuer.certificate, operator)
+        if await store.issuers.authority() is not None:
+            raise ConfigError("This database holds a certificate authority already. Name another: --database-url.")
+        # Also if the commit fails: whether a database that broke off has committed is not known.
+        undo.pop_all()
+        try:
+            await store.issuers.initialise(issuers.authority, list(issuers), at=whole_seconds(clock.now()), by=by)
+            await _publish_root_crl(store, root, clock)
+            return await _first_operator(wire(config, clock, store, issuers), config.folder)
+        except BaseException as error:  # an interrupt too: whoever is there must know what is left to do
+            raise ConfigError(_what_is_left(config.folder, error)) from error
+
+
+def _what_is_left(folder: Path, error: BaseException) -> str:
+    return (
+        f"{str(error) or 'It was interrupted.'} Nothing in {folder} was removed: the database may hold this authority. "
+        f"See whether it does: certmint-server check-config --config {folder}. If so, finish it: certmint-server "
+        f"issuer root-crl --config {folder}, then certmint-server operator issue --config {folder} "
+        f"--out {folder / OPERATOR_FOLDER}. If not, remove the folder and begin again."
+    )
+
+
+def _take_folder(folder: Path, undo: ExitStack) -> None:
+    """Makes the folder, or takes an empty one as it is: it may be a mount point or a link."""
+    for path in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+        path.mkdir(mode=0o700)
+        undo.callback(path.rmdir)
+        _sync_folder(path.parent)
+    if any(folder.iterdir()):
+        raise ConfigError(f"{folder} is not empty. Name a new folder with --dir.")
+    if folder.stat().st_mode & stat.S_IWOTH:
+        raise ConfigError(f"Others may write into {folder}. Run: chmod 700 {folder}")
+
+
+def _make_database(url: str, undo: ExitStack) -> None:
+    path = sqlite_path(url)
+    if path and not path.exists():
+        for suffix in ("", "-wal", "-shm"):
+            undo.callback(Path(f"{path}{suffix}").unlink, missing_ok=True)
+    migrate(url)
 
 
 async def _publish_root_crl(store: Store, root: NewIssuer, clock: Clock) -> None:
@@ -122,12 +156,19 @@ async def _publish_root_crl(store: Store, root: NewIssuer, clock: Clock) -> None
 
 
 async def _first_operator(services: Services, folder: Path) -> KeyPair:
-    by = host_identity(services.issuers.authority)
-    for profile in default_profiles():
-        await services.registry.profiles.apply(profile, by=by, dry_run=False)
+    await add_default_profiles(services)
     pair = await issue_operator_certificate(services, FIRST_OPERATOR)
     save_key_pair(folder / OPERATOR_FOLDER, pair, services)
     return pair
+
+
+async def add_default_profiles(services: Services) -> None:
+    """Applies the default profiles that are missing: all of a new authority, some if its making was broken off."""
+    by = host_identity(services.issuers.authority)
+    present = {profile.config.name for profile in await services.registry.profiles.list()}
+    for profile in default_profiles():
+        if profile.name not in present:
+            await services.registry.profiles.apply(profile, by=by, dry_run=False)
 
 
 def save_key_pair(folder: Path, pair: KeyPair, services: Services) -> None:
@@ -160,15 +201,30 @@ def default_profiles() -> tuple[ProfileConfig, ...]:
     )
 
 
-def _write_keys(options: InitOptions, folder: Path, root: NewIssuer, issuing: NewIssuer) -> None:
-    for new, subfolder, file_name, passphrase in (
+def _write_keys(options: InitOptions, root: NewIssuer, issuing: NewIssuer, undo: ExitStack) -> None:
+    for new, name, file_name, passphrase in (
         (root, ROOT_FOLDER, ROOT_KEY_FILE, options.root_passphrase),
         (issuing, KEYS_FOLDER, ISSUING_KEY_FILE, options.passphrase),
     ):
-        (folder / subfolder).mkdir(mode=0o700)
-        secret = passphrase or _made_passphrase(folder / subfolder / PASSPHRASE_FILE)
-        write_key(folder / subfolder / file_name, seal(new.signer.private_key, secret, new.issuer.issuer_id))
-    _write_new(folder / ROOT_FOLDER / ROOT_CERTIFICATE_FILE, root.issuer.certificate.public_bytes(Encoding.PEM))
+        subfolder = options.folder / name
+        subfolder.mkdir(mode=0o700)
+        undo.callback(shutil.rmtree, subfolder)
+        secret = passphrase or _made_passphrase(subfolder / PASSPHRASE_FILE)
+        write_key(subfolder / file_name, seal(new.signer.private_key, secret, new.issuer.issuer_id))
+    root_folder = options.folder / ROOT_FOLDER
+    _write_new(root_folder / ROOT_CERTIFICATE_FILE, root.issuer.certificate.public_bytes(Encoding.PEM))
+    _sync_folder(root_folder)
+
+
+def _write_config(options: InitOptions, undo: ExitStack) -> Config:
+    path = options.folder / FILE_NAME
+    try:
+        text = _config_text(options).encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError("An option is not text in UTF-8.") from error
+    undo.callback(path.unlink, missing_ok=True)
+    _write_new(path, text)
+    return load_config(path)
 
 
 def _made_passphrase(path: Path) -> bytes:
@@ -180,6 +236,16 @@ def _made_passphrase(path: Path) -> bytes:
 def _write_new(path: Path, data: bytes) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _config_text(options: InitOptions) -> str:

@@ -43,8 +43,22 @@ def test_the_environment_names_another_database(path: Path, monkeypatch: pytest.
 
 def test_a_url_with_a_password_stands_in_a_file_of_its_own(path: Path) -> None:
     path.write_text(GOOD.replace('url = "sqlite:///certmint.db"', 'url_file = "url"'), encoding="utf-8")
-    (path.parent / "url").write_text("postgresql://u:secret@h/d\n", encoding="utf-8")
+    file = path.parent / "url"
+    with pytest.raises(ConfigError, match=r"database\.url_file"):
+        load_config(path)
+    file.touch(0o640)
+    file.write_text("postgresql://u:secret@h/d\n", encoding="utf-8")
     assert load_config(path).database_url == "postgresql://u:secret@h/d"
+
+
+def test_a_url_file_that_everybody_may_read_is_refused(path: Path) -> None:
+    path.write_text(GOOD.replace('url = "sqlite:///certmint.db"', 'url_file = "url"'), encoding="utf-8")
+    file = path.parent / "url"
+    file.write_text("postgresql://u:secret@h/d\n", encoding="utf-8")
+    file.chmod(0o644)
+    with pytest.raises(ConfigError, match="chmod 600") as refused:
+        load_config(path)
+    assert "secret" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +71,7 @@ def test_a_url_with_a_password_stands_in_a_file_of_its_own(path: Path) -> None:
         ('names = ["localhost", "127.0.0.1"]', "names = []", "grpc.names"),
         ('names = ["localhost", "127.0.0.1"]', 'names = "localhost"', "grpc.names"),
         ("[keys]", '[crl]\nlifetime = "soon"\n[keys]', "crl.lifetime"),
+        ("[keys]", '[crl]\nlifetime = "1s"\n[keys]', "crl.lifetime"),
         ("[keys]", "[keys]\npasphrase = 1", "keys.pasphrase"),
         ('url = "sqlite:///certmint.db"', "", "database.url"),
     ],

@@ -77,8 +77,8 @@ def add_global_options(parser: argparse.ArgumentParser, *, outermost: bool = Fal
 
 def add_names(parser: argparse.ArgumentParser, *, dns: str, ip: str) -> None:
     """`--dns` and `--ip`, each as often as needed."""
-    parser.add_argument("--dns", metavar="NAME", action="append", default=[], help=dns)
-    parser.add_argument("--ip", metavar="ADDRESS", action="append", default=[], help=ip)
+    parser.add_argument("--dns", metavar="NAME", action="append", default=[], help=f"{dns}; may be repeated")
+    parser.add_argument("--ip", metavar="ADDRESS", action="append", default=[], help=f"{ip}; may be repeated")
 
 
 def seconds(text: str) -> float:
@@ -106,6 +106,11 @@ def moment(text: str) -> datetime:
     if value is None or value.tzinfo is None:
         raise argparse.ArgumentTypeError("a time with its zone is needed, such as 2027-01-31T12:00:00Z")
     return value
+
+
+def serial(text: str) -> str:
+    """A serial in hex, without the colons that openssl writes."""
+    return text.replace(":", "")
 
 
 def label(text: str) -> tuple[str, str]:

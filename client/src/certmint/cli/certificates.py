@@ -16,6 +16,7 @@ from certmint.cli.arguments import (
     moment,
     positive,
     read_certificates,
+    serial,
     words,
 )
 from certmint.cli.output import Answer, Facts, Table
@@ -27,7 +28,8 @@ _STATUSES: Final = words(resources.CertificateStatus, "CERTIFICATE_STATUS_")
 
 _REVOKE_EXAMPLES: Final = """\
   certmint revoke --certificate chain.pem --reason superseded
-  certmint revoke --issuer 0f1e2d3c4b5a6978 --serial 01977c... --reason keyCompromise
+  certmint revoke --serial 01977c... --reason keyCompromise
+  certmint revoke --serial 01977c... --issuer 0f1e2d3c4b5a6978
 """
 _CERTIFICATE_EXAMPLES: Final = """\
   certmint certificate list --status valid
@@ -50,7 +52,7 @@ def add_commands(commands: Commands) -> None:
     verbs = add_group(commands, "certificate", about="look into the registry", examples=_CERTIFICATE_EXAMPLES)
     _add_list(verbs)
     parser = add_command(verbs, "get", _get, about="one certificate", examples=_GET_EXAMPLES)
-    parser.add_argument("serial", metavar="SERIAL", help="hex")
+    parser.add_argument("serial", metavar="SERIAL", type=serial, help="hex, with or without colons")
     parser.add_argument("--issuer", metavar="ID", default="", help="its issuer, if not the active one")
     parser.add_argument("--out", metavar="FILE", help="write the chain here (PEM)")
 
@@ -59,13 +61,14 @@ def _add_revoke(commands: Commands) -> None:
     parser = add_command(commands, "revoke", _revoke, about="revoke a certificate", examples=_REVOKE_EXAMPLES)
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--certificate", metavar="FILE", help="it, or its chain, PEM or DER; - for standard input")
-    target.add_argument("--serial", metavar="HEX", help="its serial; give --issuer too")
-    parser.add_argument("--issuer", metavar="ID", default="", help="its issuer")
+    target.add_argument("--serial", metavar="HEX", type=serial, help="its serial, with or without colons")
+    parser.add_argument("--issuer", metavar="ID", default="", help="with --serial: its issuer, if not the active one")
     parser.add_argument(
         "--reason",
         choices=list(REVOCATION_REASONS),
         default="unspecified",
-        help="keyCompromise also blocks the key for ever where the caller holds it, or is an operator",
+        help="keyCompromise also blocks the key for ever where the caller holds it, or is an operator (default "
+        "unspecified)",
     )
 
 
@@ -83,8 +86,8 @@ def _add_list(verbs: Commands) -> None:
 
 
 def _revoke(client: Client, arguments: argparse.Namespace) -> Answer:
-    if bool(arguments.serial) != bool(arguments.issuer):
-        raise UsageError("--serial and --issuer go together.")
+    if arguments.certificate and arguments.issuer:
+        raise UsageError("--issuer goes with --serial: a certificate names its issuer.")
     response = client.revoke(
         certificate_der=read_certificates(arguments.certificate)[0] if arguments.certificate else b"",
         issuer_id=arguments.issuer,

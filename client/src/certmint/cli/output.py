@@ -15,7 +15,6 @@ from google.protobuf.message import Message
 from certmint import pem
 
 _COLOURS: Final = {"valid": "32", "expired": "33", "disabled": "33", "revoked": "31", "not valid": "31", "weaker": "31"}
-_NARROWEST: Final = 8
 _GAP: Final = "  "
 
 
@@ -66,7 +65,7 @@ def show(answer: Answer, *, as_json: bool) -> None:
 
 
 def render(blocks: Sequence[str | Table | Facts], *, width: int | None, colour: bool) -> str:
-    """The blocks as text. Tables are cut to `width`, if there is one."""
+    """The blocks as text. The rows of a table that is wider than `width` are stacked, if there is one."""
     parts = []
     for block in blocks:
         if isinstance(block, Table):
@@ -114,25 +113,15 @@ def _pem_text(label: str, der_base64: str) -> str:
 
 def _table(table: Table, *, width: int | None, colour: bool) -> str:
     rows = [tuple(clean(cell) for cell in row) for row in (table.columns, *table.rows)]
-    widths = _widths([max(map(len, column)) for column in zip(*rows, strict=True)], width)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if table.rows and width is not None and sum(widths) + len(_GAP) * (len(widths) - 1) > width:
+        pairs = [tuple(zip(table.columns, row, strict=True)) for row in table.rows]
+        return "\n".join(_facts(Facts(row), colour=colour) for row in pairs)
     return "".join(_row(row, widths, colour=colour) for row in rows)
 
 
-def _widths(wanted: list[int], width: int | None) -> list[int]:
-    widths = list(wanted)
-    if width is None:
-        return widths
-    room = width - len(_GAP) * (len(widths) - 1)
-    while sum(widths) > room and max(widths) > _NARROWEST:
-        widths[widths.index(max(widths))] -= 1
-    return widths
-
-
 def _row(row: Sequence[str], widths: Sequence[int], *, colour: bool) -> str:
-    cells = []
-    for cell, width in zip(row, widths, strict=True):
-        text = cell if len(cell) <= width else cell[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
-        cells.append(_painted(text.ljust(width), cell, colour=colour))
+    cells = [_painted(cell.ljust(width), cell, colour=colour) for cell, width in zip(row, widths, strict=True)]
     return _GAP.join(cells).rstrip() + "\n"
 
 

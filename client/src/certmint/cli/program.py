@@ -38,7 +38,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     except (UsageError, IdentityError) as error:
         return _fail(str(error), status=_UNUSABLE)
     except CertmintError as error:
-        return _fail(f"{error.message} ({error.reason})", *_violations(error), status=_REFUSED)
+        return _fail(*_refusal(error), status=_REFUSED)
     except BrokenPipeError:
         # The reader of our output left; what the interpreter still flushes at its end must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -65,8 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _violations(error: CertmintError) -> list[str]:
-    return [f"  {field}: {sentence}" for field, sentence in error.fields.items()]
+def _refusal(error: CertmintError) -> list[str]:
+    named = [field for field, sentence in error.fields.items() if sentence == error.message]
+    details = [f"  {field}: {sentence}" for field, sentence in error.fields.items() if field not in named]
+    return [f"{error.message} ({', '.join([error.reason, *named])})", *details]
 
 
 def _fail(sentence: str, *details: str, status: int) -> int:

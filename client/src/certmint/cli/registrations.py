@@ -48,7 +48,9 @@ def add_commands(commands: Commands) -> None:
         verbs, "update", _update, about="change what is given, keep the rest", examples=_UPDATE_EXAMPLES
     )
     _add_grant(parser)
-    parser.add_argument("--clear", choices=_CLEARABLE, action="append", default=[], help="leave none of these")
+    parser.add_argument(
+        "--clear", choices=_CLEARABLE, action="append", default=[], help="leave none of these; may be repeated"
+    )
     switch = parser.add_mutually_exclusive_group()
     switch.add_argument("--disable", action="store_const", const=True, dest="disabled", help="refuse its calls")
     switch.add_argument("--enable", action="store_const", const=False, dest="disabled", help="take its calls again")
@@ -64,8 +66,12 @@ def _add_identity(parser: argparse.ArgumentParser) -> None:
 def _add_grant(parser: argparse.ArgumentParser) -> None:
     _add_identity(parser)
     add_names(parser, dns="a DNS name that its certificates may carry", ip="an IP address, likewise")
-    parser.add_argument("--profile", metavar="NAME", action="append", default=[], help="a profile it may ask for")
-    parser.add_argument("--role", choices=list(_ROLES), action="append", default=[], help="what it may do")
+    parser.add_argument(
+        "--profile", metavar="NAME", action="append", default=[], help="a profile it may ask for; may be repeated"
+    )
+    parser.add_argument(
+        "--role", choices=list(_ROLES), action="append", default=[], help="what it may do; may be repeated"
+    )
 
 
 def _roles(names: Iterable[str]) -> list[resources.Role.ValueType]:

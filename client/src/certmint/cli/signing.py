@@ -1,6 +1,8 @@
 """`sign-csr`."""
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +14,8 @@ from certmint.cli.output import Answer, Facts
 from certmint.cli.text import certificate_facts, moment
 from certmint.client import Client
 from certmint.identity import Identity, save_identity
+
+_NEW_KEY_TYPE: Final = keys.KeyType.ECDSA_P256
 
 _EXAMPLES: Final = """\
   openssl req -new -key key.pem -subj / | certmint sign-csr --csr - --out chain.pem
@@ -29,14 +33,26 @@ def add_commands(commands: Commands) -> None:
     source.add_argument(
         "--new-key", metavar="DIR", help="make the key here, and keep it with chain and roots in this identity folder"
     )
-    parser.add_argument("--key-type", choices=list(keys.KeyType), type=keys.KeyType, help="with --new-key")
+    parser.add_argument(
+        "--key-type",
+        choices=list(keys.KeyType),
+        type=keys.KeyType,
+        help=f"with --new-key: its kind (default {_NEW_KEY_TYPE})",
+    )
     add_names(parser, dns="with --new-key: a DNS name to ask for", ip="with --new-key: an IP address to ask for")
     parser.add_argument("--for-identity", metavar="SPIFFE-ID", default="", help="whose certificate, if not your own")
     parser.add_argument("--profile", metavar="NAME", default="", help="what kind of certificate (default service)")
     parser.add_argument("--lifetime", type=durations.argument, help="30m, 12h, 7d (default: the profile's)")
     parser.add_argument("--request-id", metavar="UUID", default="", help="with --csr: repeats an earlier request")
     parser.add_argument("--validate-only", action="store_true", help="check everything, issue nothing")
-    parser.add_argument("--label", metavar="KEY=VALUE", type=label, action="append", default=[], help="kept beside it")
+    parser.add_argument(
+        "--label",
+        metavar="KEY=VALUE",
+        type=label,
+        action="append",
+        default=[],
+        help="kept beside it; may be repeated",
+    )
     parser.add_argument("--out", metavar="FILE", help="write the chain here (PEM); else it goes to standard output")
 
 
@@ -58,7 +74,7 @@ def _sign(client: Client, arguments: argparse.Namespace) -> Answer:
 def _sign_new_key(client: Client, arguments: argparse.Namespace) -> Answer:
     if arguments.request_id or arguments.out:
         raise UsageError("--request-id and --out go with --csr: a new key is a new request, kept in its folder.")
-    key = keys.generate(arguments.key_type or keys.KeyType.ECDSA_P256)
+    key = keys.generate(arguments.key_type or _NEW_KEY_TYPE)
     try:
         csr_der = keys.csr_der(key, dns_names=arguments.dns, ip_addresses=arguments.ip)
     except ValueError as error:
@@ -66,14 +82,26 @@ def _sign_new_key(client: Client, arguments: argparse.Namespace) -> Answer:
     if arguments.validate_only:
         return _answer(_ask(client, arguments, csr_der), "The request is in order. Nothing was issued or kept.")
     directory = Path(arguments.new_key)
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # before the certificate exists, should it fail
-    bundle = client.get_trust_bundle().trust_bundle
-    response = _ask(client, arguments, csr_der)
-    identity = Identity.from_der(
-        key=key, chain_der=response.chain_der, trust_bundle_der=bundle.roots_der, server=client.server
-    )
-    save_identity(directory, identity)
+    with _folder(directory):  # before the certificate exists, should it fail
+        bundle = client.get_trust_bundle().trust_bundle
+        response = _ask(client, arguments, csr_der)
+        identity = Identity.from_der(
+            key=key, chain_der=response.chain_der, trust_bundle_der=bundle.roots_der, server=client.server
+        )
+        save_identity(directory, identity)
     return _answer(response, f"The identity is in {directory}.")
+
+
+@contextmanager
+def _folder(directory: Path) -> Iterator[None]:
+    made = [folder for folder in (directory, *directory.parents) if not folder.exists()]
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        for folder in made:
+            with suppress(OSError):  # it is not empty: it keeps an identity
+                folder.rmdir()
 
 
 def _ask(client: Client, arguments: argparse.Namespace, csr_der: bytes) -> SignCSRResponse:

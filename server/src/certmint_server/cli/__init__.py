@@ -16,7 +16,7 @@ from certmint_server.version import VERSION
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(VERSION, prog_name="certmint-server")
 def cli() -> None:
-    r"""A certificate authority that services call over gRPC.
+    """A certificate authority that services call over gRPC.
 
     \b
     Begin with:
@@ -35,4 +35,7 @@ def main() -> None:
         cli()
     except (ConfigError, CertmintError) as error:
         fail(str(error))
+        sys.exit(1)
+    except OSError as error:  # a disk that is full, a folder that may not be written
+        fail(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
         sys.exit(1)

@@ -92,7 +92,7 @@ def init(  # noqa: PLR0917  click hands every option over by name
     prompt_passphrase: bool,  # noqa: FBT001
     json_output: bool,  # noqa: FBT001
 ) -> None:
-    r"""Make a two-tier CA: an offline root, an issuing CA, a database and the first operator.
+    """Make a two-tier CA: an offline root, an issuing CA, a database and the first operator.
 
     \b
     Examples:
@@ -135,10 +135,7 @@ def _passphrases(
             "Passphrase of the issuing CA's key", hide_input=True, confirmation_prompt=True, err=True
         )
         return str(root).encode(), str(issuing).encode()
-    from_environment = environment_passphrase()
-    passphrase = from_environment.encode() if from_environment else None
-    if passphrase_file:
-        passphrase = read_passphrase(passphrase_file)
+    passphrase = read_passphrase(passphrase_file) if passphrase_file else environment_passphrase()
     return read_passphrase(root_passphrase_file) if root_passphrase_file else None, passphrase
 
 

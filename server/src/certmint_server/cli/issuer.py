@@ -9,7 +9,7 @@ import click
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from certmint_server.ceremonies import publish_root_crl, revoke_issuers, sign_root_crl
+from certmint_server.ceremonies import import_root_crl, revoke_issuers, sign_root_crl
 from certmint_server.cli.options import config_option, find_passphrase, issuer_passphrase, read_config
 from certmint_server.cli.output import fact, heading, shown
 from certmint_server.clock import SystemClock
@@ -60,7 +60,7 @@ def root_crl(
     revoked: Sequence[str],
     out: Path | None,
 ) -> None:
-    r"""Sign a new CRL with the root's key and publish it. What the last one revoked stays revoked.
+    """Sign a new CRL with the root's key and publish it. What the last one revoked stays revoked.
 
     \b
     Examples:
@@ -73,7 +73,9 @@ def root_crl(
         raise ConfigError(f"The root's key is not in {root_folder}. Name its folder with --root-dir.")
     beside = root_folder / PASSPHRASE_FILE
     passphrase_file = root_passphrase_file or (beside if beside.is_file() else None)
-    passphrase = find_passphrase(passphrase_file, "Passphrase of the root's key")
+    passphrase = find_passphrase(
+        passphrase_file, "Passphrase of the root's key", "Name its file with --root-passphrase-file."
+    )
     try:
         length = parse_duration(lifetime)
     except ValueError as error:
@@ -110,7 +112,7 @@ def _report(crl: PublishedCRL, out: Path | None) -> None:
 @config_option
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 def import_crl(config_path: Path | None, file: Path) -> None:
-    r"""Publish a CRL that was signed with the root's key elsewhere (DER).
+    """Publish a CRL that was signed with the root's key elsewhere (DER).
 
     \b
     Example:
@@ -124,7 +126,7 @@ def import_crl(config_path: Path | None, file: Path) -> None:
 
 async def _import_crl(config: Config, crl_der: bytes) -> PublishedCRL:
     async with open_services(config, SystemClock(), issuer_passphrase(config)) as services:
-        return await publish_root_crl(services, parse_root_crl(crl_der, services.issuers.roots()[0]))
+        return await import_root_crl(services, parse_root_crl(crl_der, services.issuers.roots()[0]))
 
 
 @issuer.command("list")

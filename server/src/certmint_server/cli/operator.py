@@ -10,7 +10,7 @@ from certmint_server.cli.output import command, fact, heading, program, shown
 from certmint_server.clock import SystemClock
 from certmint_server.config import Config
 from certmint_server.host import KeyPair, issue_operator_certificate
-from certmint_server.init import save_key_pair
+from certmint_server.init import add_default_profiles, save_key_pair
 from certmint_server.registry.certificate import serial_hex
 from certmint_server.wiring import open_services
 
@@ -30,7 +30,7 @@ def operator() -> None:
     help="The identity folder to write: key, chain and trust bundle.",
 )
 def issue(config_path: Path | None, name: str, out: Path) -> None:
-    r"""Issue a certificate to an operator, with the host's own authority.
+    """Issue a certificate to an operator, with the host's own authority.
 
     It needs the host's files and its database, not a running server. The operator is registered if it is not yet, and
     its registration is enabled.
@@ -50,6 +50,7 @@ def issue(config_path: Path | None, name: str, out: Path) -> None:
 
 async def _issue(config: Config, passphrase: bytes, name: str, out: Path) -> KeyPair:
     async with open_services(config, SystemClock(), passphrase) as services:
+        await add_default_profiles(services)  # what an init that was broken off has left to do
         pair = await issue_operator_certificate(services, name)
         save_key_pair(out, pair, services)
         return pair

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import click
 
-from certmint_server.config import Config, environment_passphrase, find_config, load_config
+from certmint_server.config import Config, environment_passphrase, find_config, load_config, read_private
 from certmint_server.errors import ConfigError
-
-MAXIMUM_PASSPHRASE_BYTES = 4096
 
 config_option = click.option(
     "--config",
@@ -29,22 +27,26 @@ def issuer_passphrase(config: Config) -> bytes:
     Raises:
         ConfigError: there is none.
     """
-    return find_passphrase(config.passphrase_file, "Passphrase of the issuing CA's key")
+    from_environment = environment_passphrase()
+    if config.passphrase_file is None and from_environment:
+        return from_environment
+    return find_passphrase(
+        config.passphrase_file,
+        "Passphrase of the issuing CA's key",
+        "Name a file in keys.passphrase_file, or set CERTMINT_PASSPHRASE.",
+    )
 
 
-def find_passphrase(path: Path | None, prompt: str) -> bytes:
-    """A passphrase from a file, the environment or a prompt.
+def find_passphrase(path: Path | None, prompt: str, way_out: str) -> bytes:
+    """A passphrase from a file or a prompt.
 
     Raises:
         ConfigError: there is none, or the file cannot be read.
     """
     if path is not None:
         return read_passphrase(path)
-    from_environment = environment_passphrase()
-    if from_environment:
-        return from_environment.encode()
     if not sys.stdin.isatty():
-        raise ConfigError("No passphrase. Name a file in keys.passphrase_file, or set CERTMINT_PASSPHRASE.")
+        raise ConfigError(f"No passphrase. {way_out}")
     return str(click.prompt(prompt, hide_input=True, err=True)).encode()
 
 
@@ -52,13 +54,9 @@ def read_passphrase(path: Path) -> bytes:
     """The passphrase in a file, without the line end.
 
     Raises:
-        ConfigError: the file cannot be read, is empty or too large.
+        ConfigError: the file cannot be read, others may read it, or it is empty or too large.
     """
-    try:
-        with path.open("rb") as file:
-            passphrase = file.read(MAXIMUM_PASSPHRASE_BYTES + 1).rstrip(b"\r\n")
-    except OSError as error:
-        raise ConfigError(f"The passphrase file {path} cannot be read: {error.strerror}.") from error
-    if not 0 < len(passphrase) <= MAXIMUM_PASSPHRASE_BYTES:
-        raise ConfigError(f"The passphrase file {path} is empty or larger than {MAXIMUM_PASSPHRASE_BYTES} bytes.")
+    passphrase = read_private(path, "passphrase").rstrip(b"\r\n")
+    if not passphrase:
+        raise ConfigError(f"The passphrase file {path} is empty.")
     return passphrase

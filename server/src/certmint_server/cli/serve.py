@@ -35,7 +35,7 @@ from certmint_server.wiring import open_services
     help="Write the gRPC and HTTP addresses here, a line each, once they are served.",
 )
 def serve(config_path: Path | None, log_format: str, ready_file: Path | None) -> None:
-    r"""Serve gRPC over mTLS, and CRLs over HTTP, until SIGTERM.
+    """Serve gRPC over mTLS, and CRLs over HTTP, until SIGTERM.
 
     The database is migrated first if it must be; several servers that start at once migrate it once.
 
@@ -89,7 +89,7 @@ def _banner(config: Config, listening: Listening) -> None:
 @click.command()
 @config_option
 def migrate(config_path: Path | None) -> None:
-    r"""Bring the database to this version's schema. Running it again does nothing.
+    """Bring the database to this version's schema. Running it again does nothing.
 
     \b
     Example:
@@ -102,7 +102,7 @@ def migrate(config_path: Path | None) -> None:
 @click.command("check-config")
 @config_option
 def check_config(config_path: Path | None) -> None:
-    r"""Check the configuration, the database and the issuer's key, and change nothing.
+    """Check the configuration, the database and the issuer's key, and change nothing.
 
     \b
     Example:

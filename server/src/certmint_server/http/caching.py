@@ -51,7 +51,7 @@ def _client_has(request: Request, resource: Resource) -> bool:
         return tags.strip() == "*" or resource.entity_tag in _ENTITY_TAG.findall(tags)
     try:
         since = parsedate_to_datetime(request.headers.get("if-modified-since", ""))
-    except ValueError:
+        # A date without GMT is not an HTTP-date and counts as absent.
+        return since.tzinfo is not None and resource.last_modified <= since
+    except (ValueError, TypeError, OverflowError):  # what the parser and the calendar make of absurd numbers
         return False
-    # A date without GMT is not an HTTP-date and counts as absent.
-    return since.tzinfo is not None and resource.last_modified <= since

@@ -91,11 +91,11 @@ class Profile:
         """Its name."""
         return self.config.name
 
-    def renewal_window(self, not_before: datetime, not_after: datetime) -> tuple[datetime, datetime]:
-        """Renew after the first time and before the second."""
-        lifetime = not_after - not_before
-        after = not_before + lifetime * self.config.renew_after_percent / 100
-        before = not_before + lifetime * self.config.renew_before_percent / 100
+    def renewal_window(self, issued_at: datetime, not_after: datetime) -> tuple[datetime, datetime]:
+        """Renew after the first time and before the second. The backdate is no part of the lifetime."""
+        lifetime = not_after - issued_at
+        after = issued_at + lifetime * self.config.renew_after_percent / 100
+        before = issued_at + lifetime * self.config.renew_before_percent / 100
         return after, before
 
 

@@ -161,7 +161,7 @@ class IssuanceService:
 
     def _issued(self, certificate: CertificateRecord, profile: Profile) -> Issued:
         issuer = self._issuers.get(certificate.issuer_id)
-        renew_after, renew_before = profile.renewal_window(certificate.not_before, certificate.not_after)
+        renew_after, renew_before = profile.renewal_window(certificate.issued_at, certificate.not_after)
         return Issued(
             certificate=certificate,
             chain_der=(certificate.certificate_der, *self._issuers.chain_der(issuer)),

@@ -29,9 +29,7 @@ ISSUING_LIFETIME = timedelta(days=3 * 365)
 _BACKDATE = timedelta(hours=1)
 _SUBJECT_KEY_ID_BYTES = 20
 _MAXIMUM_NAME = 48
-_DISTRIBUTION_URL = re.compile(
-    r"http://([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?(/[A-Za-z0-9._~-]{1,64}){0,8}"
-)
+_DISTRIBUTION_URL = re.compile(r"http://([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?")
 
 _KEY_USAGE = x509.KeyUsage(
     digital_signature=False,
@@ -173,7 +171,7 @@ def _verify_validity(certificate: x509.Certificate, parent: Issuer) -> None:
 def _verify_distribution_url(url: str) -> None:
     # http: fetching a CRL over https would need a CRL first (RFC 5280 section 8).
     if not _DISTRIBUTION_URL.fullmatch(url):
-        raise ConfigError("The distribution URL is http://, a host, maybe a port and a path, with no slash at the end.")
+        raise ConfigError("The distribution URL is http://, a host and maybe a port; no path, no slash at the end.")
 
 
 def _make_signer(key: KeyChoice) -> Signer:
@@ -183,8 +181,10 @@ def _make_signer(key: KeyChoice) -> Signer:
 
 
 def _subject(name: str, role: str) -> x509.Name:
-    if not name or len(name) > _MAXIMUM_NAME or not name.isprintable() or name != name.strip():
-        raise ConfigError(f"The name of a CA has 1 to {_MAXIMUM_NAME} printable characters, no space at its ends.")
+    if not 0 < len(name.encode(errors="replace")) <= _MAXIMUM_NAME or not name.isprintable() or name != name.strip():
+        raise ConfigError(
+            f"The name of a CA has 1 to {_MAXIMUM_NAME} bytes of printable characters, no space at its ends."
+        )
     return x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, name),

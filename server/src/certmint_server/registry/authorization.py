@@ -56,8 +56,9 @@ def authorize_profile(grant: Grant, profile: str) -> None:
     if grant.disabled:
         raise RegistrationDisabledError("This identity's registration is disabled. Ask an operator.", field="identity")
     if profile not in grant.profiles:
+        granted = ", ".join(grant.profiles) or "no profile"
         raise ProfileNotGrantedError(
-            "The registration does not grant this profile. GetConfiguration lists those it does.", field="profile"
+            f"The registration of {grant.identity} grants {granted}, not {profile}.", field="profile"
         )
 
 

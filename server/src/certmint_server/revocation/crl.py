@@ -39,8 +39,8 @@ class CRLError(Exception):
 def build_crl(issuer: Issuer, signer: Signer, shard: int, claim: Claim, next_update: datetime) -> PublishedCRL:
     """Signs a CRL, reads it anew and compares it with what was decided.
 
-    An issuing CA's shard holds the certificates of end entities that name this shard's URL; a root's only one holds
-    those of the CAs below it.
+    An issuing CA's shard holds the certificates of end entities that name this shard's URL; a root's only one is
+    complete.
 
     Raises:
         CRLError: what was signed is not what was decided.
@@ -142,21 +142,28 @@ def _verify_extensions(crl: x509.CertificateRevocationList, issuer: Issuer, shar
 
 
 def _extensions(issuer: Issuer, shard: int, crl_number: int) -> Sequence[x509.Extension[x509.ExtensionType]]:
-    distribution_point = x509.IssuingDistributionPoint(
+    extensions = [
+        _extension(x509.AuthorityKeyIdentifier(issuer.subject_key_id, None, None)),
+        _extension(x509.CRLNumber(crl_number)),
+    ]
+    # A root's CRL is complete, and covers the root as well: OpenSSL looks a root up when it checks the whole chain, and
+    # with a distribution point, which no root certificate has, it would find the CRL's scope to be another.
+    if not issuer.is_root:
+        extensions.append(_extension(_distribution_point(issuer, shard), critical=True))
+    return extensions
+
+
+def _distribution_point(issuer: Issuer, shard: int) -> x509.IssuingDistributionPoint:
+    return x509.IssuingDistributionPoint(
         # Equal to the CRLDP of the certificates in this shard (RFC 5280 section 6.3.3 step b.2.i): without it, the CRL
         # of one shard could be passed off as that of another.
         full_name=[x509.UniformResourceIdentifier(issuer.crl_url(shard))],
         relative_name=None,
-        only_contains_user_certs=not issuer.is_root,
-        only_contains_ca_certs=issuer.is_root,
+        only_contains_user_certs=True,
+        only_contains_ca_certs=False,
         only_some_reasons=None,
         indirect_crl=False,
         only_contains_attribute_certs=False,
-    )
-    return (
-        _extension(x509.AuthorityKeyIdentifier(issuer.subject_key_id, None, None)),
-        _extension(x509.CRLNumber(crl_number)),
-        _extension(distribution_point, critical=True),
     )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Protocol
 
+from certmint_server.audit import Event
 from certmint_server.errors import CRLNotFoundError
 from certmint_server.registry.certificate import RevocationReason
 
@@ -87,8 +88,11 @@ class CRLStore(Protocol):
         """
         ...
 
-    async def publish_crl(self, crl: PublishedCRL) -> bool:
-        """Makes it current and ends the lease; False if a larger number is published or this_update is older."""
+    async def publish_crl(self, crl: PublishedCRL, *, event: Event | None = None) -> bool:
+        """Makes it current and ends the lease; False if a larger number is published or this_update is older.
+
+        `event` is written down with it: a ceremony is an act, the daily publication is not.
+        """
         ...
 
     async def current_crl(self, issuer_id: str, shard: int) -> PublishedCRL | None:

@@ -143,7 +143,7 @@ class CertificateAuthorityServicer(CertificateAuthorityServiceServicer):
         )
 
     def _validated(self, wanted: CertificateToIssue) -> pb.SignCSRResponse:
-        renew_after, renew_before = wanted.profile.renewal_window(wanted.not_before, wanted.not_after)
+        renew_after, renew_before = wanted.profile.renewal_window(self._clock.now(), wanted.not_after)
         return pb.SignCSRResponse(
             certificate=resources_pb2.Certificate(
                 issuer_id=wanted.issuer.issuer_id,

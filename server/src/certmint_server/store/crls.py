@@ -6,9 +6,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, delete, insert, or_, select, update
 
+from certmint_server.audit import Event
 from certmint_server.clock import whole_seconds
 from certmint_server.registry.certificate import RevocationReason
 from certmint_server.revocation.crls import Claim, CRLEntry, PublishedCRL, ShardState
+from certmint_server.store.events import add_event
 from certmint_server.store.reader import Reader
 from certmint_server.store.rows import IssuerKeys
 from certmint_server.store.schema import certificate, crl_shard
@@ -64,12 +66,12 @@ class SQLCRLStore:
         this_update = max(whole_seconds(now), claimed.this_update or _EPOCH)
         return Claim(claimed.claimed_number, this_update, entries)
 
-    async def publish_crl(self, crl: PublishedCRL) -> bool:
+    async def publish_crl(self, crl: PublishedCRL, *, event: Event | None = None) -> bool:
         """Makes it the current one and ends the lease; False if a larger number is published or this_update is older.
 
         A number that was never claimed, as that of a root's CRL, counts as claimed from here on.
         """
-        return await self._writer.run(lambda connection: self._publish(connection, crl))
+        return await self._writer.run(lambda connection: self._publish(connection, crl, event))
 
     async def current_crl(self, issuer_id: str, shard: int) -> PublishedCRL | None:
         """The current CRL of a shard, if one was published."""
@@ -92,7 +94,8 @@ class SQLCRLStore:
             .where(
                 _is_shard(self._issuer_keys.find(connection, state.issuer_id), state.shard),
                 _shard.claimed_number == state.claimed_number,
-                or_(_shard.lease_until.is_(None), _shard.lease_until < now),
+                # A lease that ends later than one can was taken by a clock that was ahead.
+                or_(_shard.lease_until.is_(None), _shard.lease_until <= now, _shard.lease_until > lease_until),
             )
             .values(
                 claimed_number=case((following > milliseconds, following), else_=milliseconds),
@@ -102,7 +105,7 @@ class SQLCRLStore:
         )
         return connection.execute(statement).one_or_none()
 
-    def _publish(self, connection: Connection, crl: PublishedCRL) -> bool:
+    def _publish(self, connection: Connection, crl: PublishedCRL, event: Event | None) -> bool:
         issuer_key = self._issuer_keys.find(connection, crl.issuer_id)
         is_claimed_later = _shard.claimed_number > crl.crl_number
         statement = (
@@ -128,6 +131,8 @@ class SQLCRLStore:
             delete(crl_table).where(crl_table.c.issuer_key == issuer_key, crl_table.c.shard == crl.shard)
         )
         connection.execute(insert(crl_table).values(row))
+        if event:
+            add_event(connection, event)
         return True
 
 

@@ -22,7 +22,7 @@ def migrate(url: str) -> None:
     """Makes the tables, or brings them to this version, in one transaction; several processes at once do it once.
 
     Raises:
-        ConfigError: the URL is not one, or the folder of an SQLite file is missing.
+        ConfigError: the URL is not one, the folder of an SQLite file is missing, or the tables are of a newer version.
         StoreUnavailableError: the database cannot be reached.
     """
     path = sqlite_path(url)
@@ -35,6 +35,7 @@ def migrate(url: str) -> None:
         with unavailable_on_failure(), engine.begin() as connection:
             if engine.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            _verify_known(MigrationContext.configure(connection).get_current_revision())
             command.upgrade(alembic_config(connection), "head")
     finally:
         engine.dispose()
@@ -56,11 +57,21 @@ def verify_current(url: str) -> None:
             found = MigrationContext.configure(connection).get_current_revision()
     finally:
         engine.dispose()
+    _verify_known(found)
     newest = ScriptDirectory(str(_migrations_folder())).get_current_head()
     if found != newest:
         raise ConfigError(
             f"The database is at revision {found or 'none'} and this version needs {newest}. "
-            "If it is older, run: certmint-server migrate"
+            "Run: certmint-server migrate"
+        )
+
+
+def _verify_known(revision: str | None) -> None:
+    known = {script.revision for script in ScriptDirectory(str(_migrations_folder())).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise ConfigError(
+            "The database is of a newer version than this program. Install that version of certmint-server, or name "
+            "another database."
         )
 
 

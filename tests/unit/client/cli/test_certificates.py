@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.unit.client.cli.conftest import Certmint
-from tests.unit.client.peer import CA, Peer
+from tests.unit.client.peer import CA, Peer, refuse
 
 from certmint import keys, pem
 from certmint.ca.v1 import certificate_authority_service_pb2 as authority
@@ -121,6 +122,16 @@ def test_a_new_key_stays_in_its_identity_folder_ready_to_connect(
     assert certmint("configuration", "--identity", folder) == 0
 
 
+def test_a_refused_new_key_leaves_no_folder_that_was_not_there(certmint: Certmint, peer: Peer, tmp_path: Path) -> None:
+    peer.answers("GetTrustBundle", GetTrustBundleResponse())
+    peer.answers("SignCSR", refuse(grpc.StatusCode.PERMISSION_DENIED, "No.", reason="NAME_NOT_GRANTED"))
+    (tmp_path / "mine").mkdir()
+    assert certmint("sign-csr", "--new-key", tmp_path / "services" / "orders") == 3
+    assert certmint("sign-csr", "--new-key", tmp_path / "mine") == 3
+    assert not (tmp_path / "services").exists()
+    assert (tmp_path / "mine").exists()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -168,9 +179,18 @@ def test_a_certificate_is_revoked_by_its_file_or_by_issuer_and_serial(
     assert "1234" in out
 
 
-@pytest.mark.parametrize("arguments", [["--serial", "01"], ["--certificate", "chain.pem", "--issuer", "ab"]])
-def test_a_serial_and_its_issuer_go_together(certmint: Certmint, arguments: list[str]) -> None:
-    assert certmint("revoke", *arguments) == 2
+def test_an_issuer_beside_a_certificate_is_refused(certmint: Certmint, peer: Peer) -> None:
+    assert certmint("revoke", "--certificate", "chain.pem", "--issuer", "ab") == 2
+    assert not peer.asked
+
+
+def test_a_serial_may_have_colons_and_is_the_active_issuers_unless_it_is_said(certmint: Certmint, peer: Peer) -> None:
+    peer.answers("Revoke", authority.RevokeResponse())
+    peer.answers("GetCertificate", registry.GetCertificateResponse())
+    assert certmint("revoke", "--serial", "D1:06:4F") == 0
+    assert certmint("certificate", "get", "D1:06:4F") == 0
+    assert peer.requests("Revoke")[0].issuer_and_serial == authority.IssuerAndSerial(serial_hex="D1064F")
+    assert peer.requests("GetCertificate")[0].serial_hex == "D1064F"
 
 
 def test_a_list_takes_every_filter_and_says_where_it_was_cut(

@@ -94,6 +94,72 @@ def test_a_refusal_is_one_sentence_with_its_reason_and_the_fields_at_fault(
     ]
 
 
+def test_a_field_whose_sentence_is_the_refusal_itself_is_only_named(
+    certmint: Certmint, peer: Peer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fields = {"csr_der": "Too weak.", "profile": "Takes P-256."}
+    peer.answers("GetCRL", refuse(grpc.StatusCode.INVALID_ARGUMENT, "Too weak.", reason="KEY_WEAK", fields=fields))
+    assert certmint("get-crl") == 3
+    assert capsys.readouterr().err.splitlines() == [
+        "error: Too weak. (KEY_WEAK, csr_der)",
+        "  profile: Takes P-256.",
+    ]
+
+
+def test_a_server_that_nobody_runs_is_named_with_the_cause(
+    certmint: Certmint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert certmint("configuration", "--server", "127.0.0.1:1", "--timeout", "2") == 3
+    sentence = "The server at 127.0.0.1:1 cannot be reached (connection refused): is certmint-server running there?"
+    assert capsys.readouterr().err == f"error: {sentence} (UNAVAILABLE)\n"
+
+
+@pytest.mark.parametrize(
+    ("details", "cause"),
+    [
+        ("[field:hostname lookup error:address lookup failed for x:1: Domain name not found]", "its name is not known"),
+        ("upstream connect error", ""),
+    ],
+)
+def test_the_raw_text_of_a_failed_connection_is_not_shown(
+    certmint: Certmint, peer: Peer, details: str, cause: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    peer.answers("GetConfiguration", refuse(grpc.StatusCode.UNAVAILABLE, details))
+    assert certmint("configuration", "--timeout", "2") == 3
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"error: The server at {peer.address} cannot be reached")
+    assert cause in shown
+    assert details not in shown
+
+
+def test_a_server_that_does_not_answer_in_time_is_named(
+    certmint: Certmint, peer: Peer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    peer.answers("GetConfiguration", refuse(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded"))
+    assert certmint("configuration") == 3
+    sentence = f"The deadline ended before the server at {peer.address} answered."
+    assert capsys.readouterr().err == f"error: {sentence} (DEADLINE_EXCEEDED)\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "note"),
+    [
+        ("sign-csr", ["--dns", "--ip", "--label"], "may be repeated"),
+        ("sign-csr", ["--key-type"], "(default ecdsa-p256)"),
+        ("revoke", ["--reason"], "(default unspecified)"),
+        ("registration create", ["--dns", "--ip", "--profile", "--role"], "may be repeated"),
+        ("registration update", ["--clear"], "may be repeated"),
+    ],
+)
+def test_help_says_what_may_be_repeated_and_what_is_the_default(
+    command: str, options: list[str], note: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run([*command.split(), "--help"])
+    entries = {entry.split()[0]: " ".join(entry.split()) for entry in capsys.readouterr().out.split("\n  --")}
+    assert all(note in entries[option.removeprefix("--")] for option in options)
+
+
 def test_a_file_that_is_not_there_is_named(certmint: Certmint, capsys: pytest.CaptureFixture[str]) -> None:
     assert certmint("sign-csr", "--csr", "/nowhere/request.pem") == 2
     assert capsys.readouterr().err == "error: /nowhere/request.pem: No such file or directory.\n"
@@ -135,7 +201,7 @@ def test_the_program_itself_says_one_line_where_the_server_is_not_trusted(peer: 
     ran = certmint_process("configuration", "--timeout", "3", folder=tmp_path)
     assert ran.returncode == 3
     assert ran.stdout == ""
-    assert ran.stderr.startswith("error: The server cannot be reached: ")
+    assert ran.stderr.startswith(f"error: The server at {peer.address} cannot be reached (the TLS handshake failed): ")
     assert ran.stderr.count("\n") == 1
 
 
@@ -145,6 +211,8 @@ def test_the_program_itself_says_what_to_do_about_an_expired_identity(ca: CA, pe
     ran = certmint_process("configuration", folder=tmp_path)
     assert ran.returncode == 3
     assert "ended at 2020-01-02T00:00:00Z" in ran.stderr
+    assert "`certmint-server operator issue`" in ran.stderr
+    assert "registration authority" in ran.stderr
     assert ran.stderr.endswith("(IDENTITY_EXPIRED)\n")
     assert ran.stderr.count("\n") == 1
 

@@ -1,7 +1,5 @@
-import subprocess
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -55,14 +53,11 @@ def resigned(issuer: Issuer, signer: Signer, *, without: type[x509.ExtensionType
 
 
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: f"{choice.key_type}+{choice.scheme}")
-def test_every_kind_of_root_certifies_an_issuing_ca_and_openssl_agrees(choice: KeyChoice, tmp_path: Path) -> None:
+def test_every_kind_of_root_certifies_an_issuing_ca(choice: KeyChoice) -> None:
     root = make_root("Demo", URL, NOW, key=choice)
     issuing = make_issuing("Demo", root.issuer, root.signer, NOW)
-    for name, issuer in (("root", root.issuer), ("issuing", issuing.issuer)):
-        (tmp_path / name).write_bytes(issuer.certificate.public_bytes(serialization.Encoding.PEM))
-    command = ["openssl", "verify", "-x509_strict", "-check_ss_sig", "-attime", str(int(NOW.timestamp()))]
-    subprocess.run([*command, "-CAfile", "root", "root"], cwd=tmp_path, check=True, capture_output=True)
-    subprocess.run([*command, "-CAfile", "root", "issuing"], cwd=tmp_path, check=True, capture_output=True)
+    issuing.issuer.certificate.verify_directly_issued_by(root.issuer.certificate)
+    root.issuer.certificate.verify_directly_issued_by(root.issuer.certificate)
 
 
 @pytest.mark.parametrize("choice", CHOICES, ids=lambda choice: f"{choice.key_type}+{choice.scheme}")
@@ -153,7 +148,7 @@ def test_an_expired_root_certifies_nothing() -> None:
         make_issuing("Demo", ROOT.issuer, ROOT.signer, ROOT.issuer.not_after)
 
 
-@pytest.mark.parametrize("name", ["", " ", "Demo ", "a" * 49, "new\nline", "nul\0"])
+@pytest.mark.parametrize("name", ["", " ", "Demo ", "a" * 49, "\u00e9" * 25, "\udcff", "new\nline", "nul\0"])
 def test_a_name_that_cannot_be_part_of_a_distinguished_name_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="name of a CA"):
         make_root(name, URL, NOW)
@@ -167,6 +162,7 @@ def test_a_name_that_cannot_be_part_of_a_distinguished_name_is_refused(name: str
         "ldap://pki.demo.test",
         "http://",
         "http://pki.demo.test/",
+        "http://pki.demo.test/a/b",
         "http://user@pki.demo.test",
         "http://pki.demo.test?x",
         "http://pki.demo.test\n",
@@ -179,8 +175,8 @@ def test_a_url_that_certificates_must_not_carry_is_refused(url: str) -> None:
         make_root("Demo", url, NOW)
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "http://[::1]:80", "http://pki.demo.test/a/b"])
-def test_a_distribution_url_has_a_host_and_maybe_a_port_and_a_path(url: str) -> None:
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "http://[::1]:80", "http://pki.demo.test"])
+def test_a_distribution_url_has_a_host_and_maybe_a_port(url: str) -> None:
     assert make_root("Demo", url, NOW).issuer.crl_url(1).startswith(url + "/crl/")
 
 

@@ -1,9 +1,7 @@
 import secrets
-import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -96,23 +94,17 @@ def test_a_shards_crl_says_which_certificates_it_is_for(shard: int) -> None:
     assert authority_key.key_identifier == ISSUING.issuer.subject_key_id
 
 
-def test_a_roots_crl_is_for_ca_certificates() -> None:
+def test_a_roots_crl_is_complete_so_that_openssl_takes_it_for_the_root_as_well() -> None:
     extensions = x509.load_der_x509_crl(root_crl().crl_der).extensions
-    point = extensions.get_extension_for_class(x509.IssuingDistributionPoint).value
-    assert (point.only_contains_user_certs, point.only_contains_ca_certs) == (False, True)
+    assert [type(extension.value) for extension in extensions] == [x509.AuthorityKeyIdentifier, x509.CRLNumber]
 
 
 @every_scheme
-def test_every_scheme_signs_crls_that_we_and_openssl_verify(scheme: SignatureScheme, tmp_path: Path) -> None:
+def test_every_scheme_signs_crls_that_verify(scheme: SignatureScheme) -> None:
     choice = KeyChoice(KEY_TYPES[scheme.split("-", maxsplit=1)[0]], scheme)
     root = make_root("Demo", URL, NOW, key=choice)
     published = root_crl(root.issuer, root.signer)
     assert parse_root_crl(published.crl_der, root.issuer) == published
-    (tmp_path / "root.pem").write_bytes(root.issuer.certificate.public_bytes(serialization.Encoding.PEM))
-    (tmp_path / "crl.der").write_bytes(published.crl_der)
-    command = ["openssl", "crl", "-inform", "DER", "-in", "crl.der", "-CAfile", "root.pem", "-noout"]
-    verdict = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
-    assert "verify OK" in verdict.stderr
 
 
 @pytest.mark.parametrize("count", [0, 1, 10_000])
@@ -186,12 +178,12 @@ def test_a_crl_without_one_of_its_extensions_is_refused(left_out: int) -> None:
         parse_root_crl(signed_by_root(*extensions), ROOT.issuer)
 
 
-def test_a_delta_crl_or_one_with_a_distribution_point_that_is_not_critical_is_refused() -> None:
-    delta = (x509.DeltaCRLIndicator(1), True)
-    lax = [(value, False) for value, _ in GOOD]
-    for extensions in ([*GOOD, delta], lax):
+def test_a_delta_crl_or_one_with_a_distribution_point_is_refused() -> None:
+    of_an_issuing_ca = x509.load_der_x509_crl(leaf_crl().crl_der).extensions
+    point = of_an_issuing_ca.get_extension_for_class(x509.IssuingDistributionPoint).value
+    for extension in ((x509.DeltaCRLIndicator(1), True), (point, True), (point, False)):
         with pytest.raises(ConfigError, match="distribution point"):
-            parse_root_crl(signed_by_root(*extensions), ROOT.issuer)
+            parse_root_crl(signed_by_root(*GOOD, extension), ROOT.issuer)
 
 
 def test_a_crl_with_another_hash_than_the_roots_is_refused() -> None:
