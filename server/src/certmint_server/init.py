@@ -29,7 +29,7 @@ from certmint_server.registry.identity import parse_trust_domain
 from certmint_server.revocation.crl import ROOT_SHARD, build_crl
 from certmint_server.revocation.crls import Claim
 from certmint_server.signers.envelope import seal
-from certmint_server.signers.file import write_key
+from certmint_server.signers.file import sync_folder, write_key
 from certmint_server.store.engine import sqlite_path
 from certmint_server.store.migrate import migrate
 from certmint_server.store.store import Store
@@ -99,7 +99,7 @@ def initialise(options: InitOptions, clock: Clock) -> Initialised:
         _write_keys(options, root, issuing, undo)
         config = _write_config(options, undo)
         _make_database(config.database_url, undo)
-        _sync_folder(options.folder)
+        sync_folder(options.folder)
         operator = asyncio.run(_commit(config, issuers, root, clock, undo))
     return Initialised(root.issuer.certificate, issuer.certificate, operator)
 
@@ -134,7 +134,7 @@ def _take_folder(folder: Path, undo: ExitStack) -> None:
     for path in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
         path.mkdir(mode=0o700)
         undo.callback(path.rmdir)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     if any(folder.iterdir()):
         raise ConfigError(f"{folder} is not empty. Name a new folder with --dir.")
     if folder.stat().st_mode & stat.S_IWOTH:
@@ -213,7 +213,7 @@ def _write_keys(options: InitOptions, root: NewIssuer, issuing: NewIssuer, undo:
         write_key(subfolder / file_name, seal(new.signer.private_key, secret, new.issuer.issuer_id))
     root_folder = options.folder / ROOT_FOLDER
     _write_new(root_folder / ROOT_CERTIFICATE_FILE, root.issuer.certificate.public_bytes(Encoding.PEM))
-    _sync_folder(root_folder)
+    sync_folder(root_folder)
 
 
 def _write_config(options: InitOptions, undo: ExitStack) -> Config:
@@ -238,14 +238,6 @@ def _write_new(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _config_text(options: InitOptions) -> str:

@@ -7,7 +7,6 @@ not judged by the code that wrote it.
 INTEGER = 0x02
 OCTET_STRING = 0x04
 BOOLEAN_TRUE = bytes.fromhex("0101ff")
-OBJECT_IDENTIFIER = 0x06
 UTF8_STRING = 0x0C
 UTC_TIME = 0x17
 GENERALIZED_TIME = 0x18

@@ -56,7 +56,7 @@ def write_key(path: Path, envelope: bytes) -> None:
     except BaseException:  # Whatever it was, half a key file must not stay in the way of the next attempt.
         path.unlink()
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _resolve(uri: str, base_dir: Path) -> Path:
@@ -87,7 +87,8 @@ def _read_private(path: Path) -> bytes:
         os.close(descriptor)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Waits until what was made in a folder is on the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

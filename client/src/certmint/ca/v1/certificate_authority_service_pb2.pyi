@@ -303,7 +303,7 @@ class IssuerAndSerial(google.protobuf.message.Message):
     ISSUER_ID_FIELD_NUMBER: builtins.int
     SERIAL_HEX_FIELD_NUMBER: builtins.int
     issuer_id: builtins.str
-    """The issuer."""
+    """The issuer. Empty: the active issuer."""
     serial_hex: builtins.str
     """The serial."""
     def __init__(
